@@ -1,0 +1,1 @@
+"""MicroPython node: probes, store-and-forward, MQTT."""

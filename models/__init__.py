@@ -1,0 +1,1 @@
+"""What is fitted or simulated: the pond process model and its probes."""

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What the tests need of the system: Mosquitto, PostgreSQL, Chromium, and MicroPython in a private folder of this checkout.
+# Where it cannot install (no Debian, no root), it says loudly what will be left out; those tests then skip and name the same reason.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+missing=()
+want() { command -v "$1" >/dev/null 2>&1 || [[ -x /usr/sbin/$1 ]] || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null || missing+=("$2"); }
+want mosquitto mosquitto
+want mosquitto_sub mosquitto-clients
+want initdb postgresql
+want chromium chromium
+if ((${#missing[@]})); then
+  if ! command -v apt-get >/dev/null; then
+    as_root=none
+  elif [[ $(id -u) == 0 ]]; then
+    as_root=""
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root="sudo"
+  else
+    as_root=none
+  fi
+  if [[ $as_root == none ]]; then
+    printf '\n*** LEFT OUT: %s cannot be installed here (needs apt and root or sudo). Tests that need them will be skipped. ***\n\n' "${missing[*]}" >&2
+  else
+    echo "installing ${missing[*]}"
+    $as_root apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null || {
+      printf '\n*** apt could not install %s ***\n\n' "${missing[*]}" >&2
+      exit 1
+    }
+  fi
+fi
+if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+  scripts/micropython_root.sh .micropython || {
+    printf '\n*** MicroPython could not be unpacked ***\n\n' >&2
+    exit 1
+  }
+else
+  printf '\n*** LEFT OUT: MicroPython needs apt and dpkg (Debian). Tests under the real interpreter will be skipped. ***\n\n' >&2
+fi
