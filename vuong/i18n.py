@@ -7,6 +7,7 @@ Each top-level folder has a catalogue of its own name: ``<folder>/locale/<langua
 from __future__ import annotations
 
 import gettext
+import os
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib import resources
@@ -48,6 +49,15 @@ def text(key: str, language: str = DEFAULT, /, *, folder: str = "vuong", **numbe
     if found == key:
         raise MissingTextError(f"no text for {key!r} in {folder}/locale/{chosen}")
     return found.format(**numbers) if numbers else found
+
+
+def terminal_language() -> str:
+    """Return the language of whoever sits at this terminal: ``VUONG_LANG``, else the locale's, else Vietnamese."""
+    for name in ("VUONG_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        chosen = os.environ.get(name, "")[:2].lower()
+        if chosen in LANGUAGES:
+            return chosen
+    return DEFAULT
 
 
 def number(value: float, digits: int = 1, language: str = DEFAULT) -> str:
