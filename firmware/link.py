@@ -1,0 +1,116 @@
+"""The node's link: it keeps one MQTT connection up, with back-off and jitter between tries, until it is stopped or paused."""
+
+import asyncio
+import random
+
+from firmware.mqtt import LINK_ERRORS, Connection, MqttError
+
+
+def broker(host: str, port: int, client_id: str, **options: "object") -> "object":
+    """Return the `dial` of a `Link` that opens MQTT connections to one broker; `options` are those of `Connection.open`."""
+
+    async def dial(on_message: "object", will: "tuple[str, bytes] | None") -> Connection:
+        return await Connection.open(host, port, client_id, on_message, will=will, **options)  # type: ignore[arg-type]
+
+    return dial
+
+
+class Link:
+    """One MQTT connection at a time, opened again for as long as `run` runs.
+
+    Parameters
+    ----------
+    dial : ``async dial(on_message, will)`` returning a `Connection` or raising one of `LINK_ERRORS`; on the board it brings up Wi-Fi first
+    shortest, longest : bounds of the wait between tries, real seconds; it doubles with every failure and is spread by ±50 %
+
+    Attributes
+    ----------
+    failures : tries in a row that came to nothing; a connection counts as good once the broker has acknowledged a publish
+    opened : connections opened so far
+    """
+
+    def __init__(self, dial: "object", *, shortest: float = 1.0, longest: float = 300.0) -> None:
+        self._dial, self._shortest, self._longest = dial, shortest, longest
+        self._connection: "Connection | None" = None
+        self._change = asyncio.Event()
+        self._paused = False
+        self._on_message: "object" = None
+        self._will: "tuple[str, bytes] | None" = None
+        self._topics: "list[str]" = []
+        self._on_up: "object" = None
+        self.failures = 0
+        self.opened = 0
+        self.error: "Exception | None" = None
+
+    def attach(self, on_message: "object", will: "tuple[str, bytes] | None", topics: "list[str]", on_up: "object") -> None:
+        """Say what to do with messages, the last will, what to subscribe to, and what to call at each new connection."""
+        self._on_message, self._will, self._topics, self._on_up = on_message, will, topics, on_up
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None and not self._connection.closed.is_set()
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish with QoS 1 over the present connection; one of `LINK_ERRORS` where that fails."""
+        if self._connection is None:
+            raise MqttError("not connected")
+        await self._connection.publish(topic, payload, retain=retain)
+
+    async def pause(self) -> None:
+        """End the connection without a word, so that the broker sends the last will, and open none until `resume`."""
+        self._paused = True
+        if self._connection is not None:
+            await self._connection.end(MqttError("paused"))
+        self._change.set()
+
+    def resume(self) -> None:
+        """Open connections again, the first at once."""
+        self._paused = False
+        self.failures = 0
+        self._change.set()
+
+    async def run(self) -> None:
+        """Keep a connection up until cancelled."""
+        try:
+            while True:
+                if self._paused:
+                    await self._wait(3600)
+                    continue
+                await self._once()
+                if not self._paused:
+                    await self._wait(self._back_off())
+        finally:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await connection.close()
+
+    async def _once(self) -> None:
+        try:
+            connection = await self._dial(self._on_message, self._will)  # type: ignore[operator]
+        except LINK_ERRORS as error:
+            self.error = error
+            self.failures += 1
+            return
+        self._connection = connection
+        self.opened += 1
+        try:
+            await connection.subscribe(self._topics)
+            self._on_up()  # type: ignore[operator]
+            await connection.closed.wait()
+        except LINK_ERRORS:
+            pass
+        self.error = connection.error
+        self._connection = None
+        self.failures = 0 if connection.acknowledged else self.failures + 1
+
+    def _back_off(self) -> float:
+        longest = min(self._longest, self._shortest * 2 ** min(self.failures, 20))
+        return longest * (0.5 + random.random())  # noqa: S311 (spreads tries, keeps no secret)
+
+    async def _wait(self, seconds: float) -> None:
+        self._change.clear()
+        try:
+            await asyncio.wait_for(self._change.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass

@@ -1,0 +1,367 @@
+"""The node: sample → queue on flash → publish → forget only on the gateway's ``ack``.
+
+Everything outside is handed in, so that the same loop runs on an ESP32, under CPython in the demo (many nodes in one process, accelerated clocks)
+and in tests::
+
+    node = Node(NodeConfig("0123456789abcdef", interval=300), clock=InjectedClock(clock), probes=[...],
+                queue=FlashQueue(folder), link=Link(broker(host, port, "0123456789abcdef")))
+    await node.run()            # until cancelled or `await node.stop()`
+    await node.sample()         # one sample now, besides the schedule
+    await node.link.pause(); node.link.resume()      # Wi-Fi gone and back
+    node.queue.assigned()       # every (boot, last sequence) ever given out, from the store; also later: FlashQueue(folder).assigned()
+    node.queue.held(), node.queue.dropped            # unacknowledged samples; samples given up because the flash was full
+
+`clock` has ``now()`` (UTC seconds or ``None``), ``uptime()``, ``set(utc)``, ``async sleep(seconds)``: see `firmware.clock`. The sampling interval
+is in that clock's seconds; time limits of the network are in real seconds. `probes`: see `firmware.probes`.
+
+What is sent: the newest sample at once as SenML JSON on ``data``; older unacknowledged ones in packs of SenML CBOR on ``backlog``, paced, at most
+`window` samples beyond the last acknowledgement. Where no acknowledgement comes for a while all is sent again, ever more rarely: the gateway
+de-duplicates by (node, boot, seq).
+"""
+
+import asyncio
+import json
+import os
+
+from firmware.clock import Stopwatch
+from firmware.mqtt import LINK_ERRORS
+from firmware.probes import OK
+from firmware.queue import FlashQueue, QueueError, Record
+from vuong.contract import topics
+from vuong.contract.encode import cbor_pack, json_pack
+from vuong.quantities import QUANTITIES
+
+VERSION = "0.1.0"
+
+
+class NodeConfig:
+    """What a node is told before it starts.
+
+    Attributes
+    ----------
+    node : EUI-64, 16 lower-case hex digits
+    interval, status_interval : seconds of the node's clock between samples and between status messages
+    pack_samples, pack_bytes : most samples and most bytes of one backlog message
+    window : most samples sent beyond the last acknowledgement
+    pace : real seconds between backlog messages
+    resend, longest_resend : real seconds without news from the gateway after which all is sent again, and to which that wait doubles
+    """
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        interval: int = 900,
+        status_interval: int = 3600,
+        pack_samples: int = 8,
+        pack_bytes: int = 1024,
+        window: int = 256,
+        pace: float = 0.5,
+        resend: float = 30.0,
+        longest_resend: float = 1800.0,
+    ) -> None:
+        if len(node) != 16 or not all(c in "0123456789abcdef" for c in node):
+            raise ValueError(f"node {node!r} is not an EUI-64; give 16 lower-case hex digits")
+        if interval < 1 or pack_samples < 1 or window < pack_samples:
+            raise ValueError(
+                f"interval {interval}, pack_samples {pack_samples}, window {window}: "
+                "each must be at least 1 and the window at least a pack"
+            )
+        self.node, self.interval, self.status_interval = node, interval, status_interval
+        self.pack_samples, self.pack_bytes, self.window = pack_samples, pack_bytes, window
+        self.pace, self.resend, self.longest_resend = pace, resend, longest_resend
+
+
+class Node:
+    """One node from its cold start to `stop`; a restart is a new object on the same store.
+
+    Parameters
+    ----------
+    board : object with ``health()`` returning a dict with any of ``battery`` (V), ``rssi`` (dBm), ``heap`` (B), ``reset`` (text); may be ``None``
+
+    Attributes
+    ----------
+    boot, seq : identity of the newest sample
+    faults : quantity → reason, of the probes that gave no value in the newest sample
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        clock: "object",
+        probes: "list[object]",
+        queue: FlashQueue,
+        link: "object",
+        board: "object | None" = None,
+    ) -> None:
+        self.config, self.clock, self.probes, self.queue, self.link, self._board = config, clock, probes, queue, link, board
+        self.faults: "dict[str, str]" = {}
+        self.boot, self.seq = self._draw_boot(), 0
+        queue.begin(self.boot)
+        self._live: "tuple | None" = None
+        self._sent: "dict[int, int]" = {}  # boot → highest sequence sent since the last rewind
+        self._direct = (1, 0)  # sequences that went out as live ones since the last rewind, first and last
+        self._resend = config.resend
+        self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
+        self._status_due = True
+        self._wake = asyncio.Event()
+        self._tasks: "list[asyncio.Task]" = []
+        self._stopped = False
+        will = {"state": "offline", "boot": self.boot, "firmware": VERSION}
+        link.attach(  # type: ignore[attr-defined]
+            self._on_message,
+            (topics.topic(config.node, topics.STATUS), json.dumps(will).encode()),
+            [topics.topic(config.node, c) for c in (topics.ACK, topics.CONFIG, topics.COMMAND)],
+            self._on_up,
+        )
+
+    def _draw_boot(self) -> int:
+        known = [boot for boot, _ in self.queue.assigned()]
+        while True:
+            boot = int.from_bytes(os.urandom(4), "big")
+            if boot and boot not in known:
+                return boot
+
+    async def run(self) -> None:
+        """Sample and send until cancelled or stopped."""
+        self._tasks = [
+            asyncio.create_task(self._sampling()),
+            asyncio.create_task(self._sending()),
+            asyncio.create_task(self._reporting()),
+            asyncio.create_task(self.link.run()),  # type: ignore[attr-defined]
+        ]
+        try:
+            await asyncio.gather(*self._tasks)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+        finally:
+            await self._cancel()
+
+    async def stop(self) -> None:
+        """Say good-bye where there is a link, and end `run`."""
+        self._stopped = True
+        if self.link.is_up:  # type: ignore[attr-defined]
+            try:
+                await self._publish_status("offline")
+            except LINK_ERRORS:
+                pass
+        await self._cancel()
+
+    async def _cancel(self) -> None:
+        for task in self._tasks:
+            if not task.done():
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    pass
+
+    # -- sampling -----------------------------------------------------------------------------------------------------------------------
+
+    async def sample(self) -> bool:
+        """Read all probes and store what they say; return whether there was anything to store.
+
+        A flash that takes nothing does not keep the newest sample from being sent.
+        """
+        values, water, faults = {}, {}, {}
+        for probe in self.probes:
+            name = probe.quantity  # type: ignore[attr-defined]
+            value, unit, status = await probe.read(water)  # type: ignore[attr-defined]
+            if status == OK and value is not None and unit == QUANTITIES[name].unit:
+                water[name] = value
+                values[name] = QUANTITIES[name].scaled(value)
+            else:
+                faults[name] = status if status != OK else f"unit {unit!r} is not {QUANTITIES[name].unit!r}"
+        if faults != self.faults:
+            self._status_due = True
+        self.faults = faults
+        if not values:
+            self._wake.set()
+            return False
+        self.seq += 1
+        uptime, now = self.clock.uptime(), self.clock.now()  # type: ignore[attr-defined]
+        try:
+            self.queue.append(self.boot, self.seq, uptime, now, values)
+        except QueueError:
+            self.faults["flash"] = "full or broken"
+            self._status_due = True
+        self._live = (self.boot, self.seq, uptime, now, values)
+        self._wake.set()
+        return True
+
+    async def _sampling(self) -> None:
+        due = self.clock.uptime()  # type: ignore[attr-defined]
+        while True:
+            await self.sample()
+            due += self.config.interval
+            late = self.clock.uptime() - due  # type: ignore[attr-defined]
+            if late > self.config.interval:  # the clock jumped or the probes took too long: go on from here
+                due += late
+            await self.clock.sleep(due - self.clock.uptime())  # type: ignore[attr-defined]
+
+    async def _reporting(self) -> None:
+        while True:
+            await self.clock.sleep(self.config.status_interval)  # type: ignore[attr-defined]
+            self._status_due = True
+            self._wake.set()
+
+    # -- time ---------------------------------------------------------------------------------------------------------------------------
+
+    def _time(self, boot: int, uptime: int, time: "int | None") -> int:
+        """Return the time of a sample as it is sent: UTC, or seconds ≤ 0 from now where that is all that is known.
+
+        A boot whose clock was never known is taken to have ended when the next one began: its samples are at least that old.
+        """
+        if time:
+            return time
+        back = 0
+        while True:
+            start = self.queue.start(boot)
+            if start is not None:
+                return start + uptime - back
+            if boot == self.boot:
+                now, here = self.clock.now(), self.clock.uptime()  # type: ignore[attr-defined]
+                return (now if now is not None else 0) + min(0, uptime - here) - back
+            back += self.queue.end(boot) - uptime
+            boots = self.queue.boots()
+            i = boots.index(boot) if boot in boots else len(boots)
+            boot, uptime = boots[i + 1] if i + 1 < len(boots) else self.boot, 0
+
+    # -- sending ------------------------------------------------------------------------------------------------------------------------
+
+    async def _sending(self) -> None:
+        while True:
+            wait = self._resend
+            if self.link.is_up:  # type: ignore[attr-defined]
+                try:
+                    wait = await self._send_next()
+                except LINK_ERRORS:
+                    wait = self.config.pace  # the link opens another connection, and wakes this task
+            if wait > 0:
+                await self._woken(wait)
+            if self._outstanding() and self._silence.seconds() >= self._resend:
+                self._rewind()
+                self._resend = min(self.config.longest_resend, self._resend * 2)
+
+    async def _woken(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _send_next(self) -> float:
+        """Send what is most urgent; return the real seconds to wait before the next call, unless woken."""
+        if self._live is not None:
+            boot, seq, uptime, time, values = self._live
+            self._live = None
+            first = self.queue.first(boot)
+            if first > min(seq, self.queue.last(boot)):  # nothing is held: the flash took no sample
+                first = seq
+            await self._publish(
+                topics.DATA, json_pack(self.config.node, [(boot, seq, self._time(boot, uptime, time), values)], {boot: first})
+            )
+            self._sends()
+            low, high = self._direct
+            self._direct = (low if seq == high + 1 else seq, seq)
+            return 0
+        if self._status_due:
+            self._status_due = False
+            await self._publish_status("online")
+            return 0
+        records = self._next_records()
+        if not records:
+            return self._resend
+        while True:
+            samples = [(r.boot, r.seq, self._time(r.boot, r.uptime, r.time), r.values) for r in records]
+            boot = records[0].boot
+            payload = cbor_pack(self.config.node, samples, {boot: self.queue.first(boot)})
+            if len(payload) <= self.config.pack_bytes or len(records) == 1:
+                break
+            records = records[: len(records) // 2]
+        await self._publish(topics.BACKLOG, payload)
+        self._sends()
+        self._sent[boot] = max(self._sent.get(boot, 0), records[-1].seq)
+        return self.config.pace
+
+    def _next_records(self) -> "list[Record]":
+        if self._outstanding() >= self.config.window:
+            return []
+        low, high = self._direct
+        for boot in self.queue.boots():
+            while True:
+                acked = self.queue.acked(boot)
+                after = max(acked, self._sent.get(boot, 0))
+                if boot == self.boot and low <= after + 1 <= high:
+                    after = high  # went out as live samples
+                if after >= self.queue.last(boot):
+                    break
+                records = self.queue.records(boot, after, self.config.pack_samples)
+                fresh = [r for r in records if boot != self.boot or not low <= r.seq <= high]
+                if fresh:
+                    return fresh
+                if not records and after == acked:
+                    self.queue.give_up(boot)  # all that was left of it has become unreadable
+                    break
+                self._sent[boot] = records[-1].seq if records else self.queue.last(boot)
+        return []
+
+    def _outstanding(self) -> int:
+        """Return how many samples were sent since the last rewind and are not acknowledged."""
+        low, high = self._direct
+        total = max(0, high - max(low - 1, self.queue.acked(self.boot)))
+        for boot, sent in self._sent.items():
+            total += max(0, sent - self.queue.acked(boot)) if self.queue.last(boot) else 0
+        return total
+
+    def _sends(self) -> None:
+        if not self._outstanding():
+            self._silence.reset()
+
+    def _rewind(self) -> None:
+        self._sent, self._direct = {}, (1, 0)
+
+    async def _publish(self, channel: str, payload: bytes, retain: bool = False) -> None:
+        await self.link.publish(topics.topic(self.config.node, channel), payload, retain=retain)  # type: ignore[attr-defined]
+
+    async def _publish_status(self, state: str) -> None:
+        status = {
+            "state": state,
+            "boot": self.boot,
+            "firmware": VERSION,
+            "held": self.queue.held(),
+            "dropped": self.queue.dropped,
+        }
+        if self.faults:
+            status["probes"] = self.faults
+        if self._board is not None:
+            status.update(self._board.health())  # type: ignore[attr-defined]
+        await self._publish(topics.STATUS, json.dumps(status).encode(), retain=True)
+
+    # -- what the gateway says ----------------------------------------------------------------------------------------------------------
+
+    def _on_up(self) -> None:
+        self._rewind()
+        self._resend = self.config.resend
+        self._status_due = True
+        self._wake.set()
+
+    def _on_message(self, name: str, payload: bytes) -> None:
+        parsed = topics.parse(name)
+        if parsed is not None and parsed[1] == topics.ACK:
+            self._on_ack(payload)
+
+    def _on_ack(self, payload: bytes) -> None:
+        try:
+            message = json.loads(payload)
+            boot, seq, time = int(message["boot"]), int(message["seq"]), int(message["time"])
+        except (ValueError, KeyError, TypeError):
+            return  # not ours to repair: without an acknowledgement all is sent again
+        if self.clock.now() is None:  # type: ignore[attr-defined]
+            self.clock.set(time)  # type: ignore[attr-defined]
+        self._resend = self.config.resend  # the gateway lives
+        if self.queue.ack(boot, seq):
+            self._silence.reset()
+            self._wake.set()
