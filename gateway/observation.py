@@ -56,6 +56,7 @@ class Observation:
     arrived : UTC seconds at which the gateway had it
     maintenance : the probes are out of the water, or being cleaned or calibrated: nothing is learned and no alarm is raised
     assessments : by quantity; stages add to it
+    derived : what a stage worked out beside the quantities, for the alarms, e.g. ``salinity_rise``
     """
 
     sample: Sample
@@ -63,6 +64,7 @@ class Observation:
     arrived: int
     maintenance: bool = False
     assessments: dict[str, Assessment] = field(default_factory=dict)
+    derived: Numbers = field(default_factory=dict)
 
 
 class Stage(Protocol):

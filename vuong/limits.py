@@ -36,7 +36,7 @@ class Limits:
     do, ph, salinity, temperature : bands in mg/L, pH, ‰, °C
     do_siren : dissolved oxygen below which shrimp die within hours, mg/L
     ph_swing : largest difference of pH within 24 h
-    salinity_fall : largest fall of salinity within 24 h, ‰
+    salinity_fall, salinity_rise : largest fall and rise of salinity within 24 h, ‰
     alkalinity : mg/L CaCO3
     ammonia_warning, ammonia_critical : un-ionised ammonia as NH3, mg/L
     """
@@ -47,6 +47,7 @@ class Limits:
     ph_swing: float = 0.5
     salinity: Band = Band(low_critical=5.0, high_critical=35.0)
     salinity_fall: float = 5.0
+    salinity_rise: float = 3.0
     temperature: Band = Band(20.0, 26.0, 32.0, 33.0)
     alkalinity: Band = Band(low_critical=60.0, low_warning=80.0, high_critical=180.0)
     ammonia_warning: float = 0.1

@@ -1,0 +1,1 @@
+"""The gateway's one SQLite file: samples, ledger, alarms, model state, outbox."""
