@@ -6,11 +6,11 @@ A sample whose identity (boot, seq) can be read is always returned, even with no
 from __future__ import annotations
 
 import json as stdlib_json
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from vuong.contract.encode import BASE_NAME
-from vuong.i18n import text
+from vuong.problems import Problem
 from vuong.quantities import QUANTITIES
 from vuong.readings import Sample
 from vuong.senml import Record, SenMLError, cbor, json
@@ -37,23 +37,6 @@ _ROWS: Final = {
 
 class ContractError(ValueError):
     """Nothing in the payload can be read; the message names field, value and remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What was wrong with a part of a pack.
-
-    Attributes
-    ----------
-    key : text in the catalogue of `vuong`
-    numbers : values of its placeholders
-    """
-
-    key: str
-    numbers: dict[str, str | int | float] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return text(self.key, "en", **cast("dict[str, Any]", self.numbers))
 
 
 @dataclass(frozen=True, slots=True)
