@@ -72,7 +72,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.store.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def make_bench() -> Callable[[Path], Bench]:
+    return Bench
+
+
+@pytest.fixture(scope="session")
 def make_pack() -> Callable[..., bytes]:
     return pack
 
