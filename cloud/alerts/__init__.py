@@ -1,0 +1,1 @@
+"""Alarms as gateways raised them, and the states of nodes."""

@@ -1,0 +1,62 @@
+"""The application: all capabilities in one process."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Scope as AsgiScope
+
+from cloud.accounts import api as accounts_api
+from cloud.accounts import pages as accounts_pages
+from cloud.alerts import api as alerts_api
+from cloud.alerts import pages as alerts_pages
+from cloud.context import Cloud, Context, NotSignedInError
+from cloud.farms import api as farms_api
+from cloud.security import SecurityHeaders
+from cloud.telemetry import api as telemetry_api
+from cloud.web import pages as web_pages
+from cloud.web.layout import STATIC
+
+
+class _KeptFiles(StaticFiles):
+    """Static files whose address changes with their content."""
+
+    async def get_response(self, path: str, scope: AsgiScope) -> Response:
+        response = await super().get_response(path, scope)
+        if b"v=" in scope.get("query_string", b""):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _healthz(cloud: Cloud) -> Response:
+    """Answer 200 while the database answers."""
+    try:
+        with cloud.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return JSONResponse({"status": "the database does not answer"}, 503)
+    return JSONResponse({"status": "ok"})
+
+
+def _to_sign_in(request: Request, error: Exception) -> Response:
+    del error
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
+
+
+def create_app(context: Context) -> FastAPI:
+    """Return the application on a migrated store."""
+    app = FastAPI(title="Vuông", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app.state.context = context
+    app.add_middleware(SecurityHeaders)
+    app.add_exception_handler(NotSignedInError, _to_sign_in)
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    for capability in (accounts_api, farms_api, telemetry_api, alerts_api, accounts_pages, web_pages, alerts_pages):
+        app.include_router(capability.router)
+    app.mount("/static", _KeptFiles(directory=STATIC), name="static")
+    return app

@@ -1,0 +1,113 @@
+"""What every request needs: settings, store, clocks; and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import Depends, HTTPException, Request
+from sqlalchemy import Engine
+
+from cloud.accounts.service import AttemptLimit, Principal, person, sender
+from cloud.telemetry.ingest import Sender
+from cloud.tenancy import Scope, ScopedSession
+from vuong.clock import Clock, SystemClock
+
+COOKIE: Final = "vuong_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one running cloud has.
+
+    Attributes
+    ----------
+    engine : the store
+    key : signs form tokens
+    clock : the time of readings and alarms; a demo's runs fast
+    wall : the machine's time, by which sign-ins end
+    attempts : failed sign-ins
+    """
+
+    engine: Engine
+    key: bytes = field(repr=False)
+    clock: Clock = field(default_factory=SystemClock)
+    wall: Clock = field(default_factory=SystemClock)
+    attempts: AttemptLimit = field(default_factory=AttemptLimit)
+
+
+class NotSignedInError(Exception):
+    """A page was asked for by nobody in particular: they are sent to sign in."""
+
+
+def context(request: Request) -> Context:
+    """Return the running cloud's context."""
+    found: Context = request.app.state.context
+    return found
+
+
+Cloud = Annotated[Context, Depends(context)]
+
+
+def bearer(request: Request) -> str | None:
+    """Return the token of an Authorization header, ``None`` where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def require_sender(request: Request, cloud: Cloud) -> Sender:
+    """Return the gateway that asks; 401 for anybody else."""
+    token = bearer(request)
+    found = sender(cloud.engine, token) if token else None
+    if found is None:
+        raise HTTPException(401, "send a gateway's token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+    return found
+
+
+def require_principal(request: Request, cloud: Cloud) -> Principal:
+    """Return who asks: by bearer token a gateway, by cookie a person; 401 for anybody else."""
+    token = bearer(request)
+    if token is not None:
+        gateway = sender(cloud.engine, token)
+        if gateway:
+            return Principal(gateway.gateway, "gateway", Scope.of(gateway.cooperative), None, gateway.cooperative)
+    else:
+        cookie = request.cookies.get(COOKIE)
+        somebody = person(cloud.engine, cookie, cloud.wall.now()) if cookie else None
+        if somebody:
+            return somebody
+    raise HTTPException(401, "sign in, or send a token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+
+
+Asker = Annotated[Principal, Depends(require_principal)]
+
+
+def records(cloud: Cloud, principal: Asker) -> Iterator[ScopedSession]:
+    """Give the asker's view of the store: every statement in it is narrowed to their scope."""
+    with ScopedSession(cloud.engine, principal.scope) as session:
+        yield session
+
+
+Records = Annotated[ScopedSession, Depends(records)]
+
+
+def require_visitor(request: Request, cloud: Cloud) -> Principal:
+    """Return the signed-in person who looks at a page; others are sent to sign in."""
+    cookie = request.cookies.get(COOKIE)
+    somebody = person(cloud.engine, cookie, cloud.wall.now()) if cookie else None
+    if somebody is None:
+        raise NotSignedInError
+    return somebody
+
+
+Visitor = Annotated[Principal, Depends(require_visitor)]
+
+
+def visible(cloud: Cloud, visitor: Visitor) -> Iterator[ScopedSession]:
+    """Give the visitor's view of the store, for pages."""
+    with ScopedSession(cloud.engine, visitor.scope) as session:
+        yield session
+
+
+Visible = Annotated[ScopedSession, Depends(visible)]

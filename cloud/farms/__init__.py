@@ -1,0 +1,1 @@
+"""Co-operatives, ponds, and the nodes and gateways that stand there."""

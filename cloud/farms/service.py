@@ -1,0 +1,24 @@
+"""Finding ponds."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from cloud.farms.tables import Cooperative, Pond
+from cloud.tenancy import ScopedSession
+
+
+def cooperatives(session: ScopedSession) -> list[Cooperative]:
+    """Return the co-operatives, by name."""
+    return list(session.scalars(select(Cooperative).order_by(Cooperative.name)))
+
+
+def ponds(session: ScopedSession) -> list[Pond]:
+    """Return the ponds, in order of co-operative and id (``ao-2`` before ``ao-10``)."""
+    found = session.scalars(select(Pond).order_by(Pond.cooperative_id, Pond.id))
+    return sorted(found, key=lambda pond: (pond.cooperative_id, len(pond.id), pond.id))
+
+
+def pond(session: ScopedSession, id: str) -> Pond | None:  # noqa: A002
+    """Return a pond, ``None`` where it is not there or not theirs to see."""
+    return session.scalar(select(Pond).where(Pond.id == id))

@@ -1,0 +1,1 @@
+"""Readings: taking batches in, keeping them, finding them again."""

@@ -1,0 +1,152 @@
+"""``/api/v1``: batches in; last values, series and live marks out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+
+from cloud.alerts.service import alarm_revision
+from cloud.context import Asker, Cloud, Records, require_sender
+from cloud.farms.service import pond as find_pond
+from cloud.telemetry import service
+from cloud.telemetry.ingest import COMPRESSED_LIMIT, BatchError, Sender, take
+from cloud.web.texts import reason_text
+from vuong.contract.batch import PATH
+from vuong.i18n import DEFAULT
+from vuong.quantities import QUANTITIES
+
+router = APIRouter(tags=["telemetry"])
+_DAY = 86_400
+_LATEST_SECOND = 2**40
+
+
+class Accepted(BaseModel):
+    """The reply to a batch: the last position that is stored, and what was put aside with its reason."""
+
+    accepted: int
+    quarantined: list[dict[str, Any]]
+
+
+class LastValue(BaseModel):
+    """A pond's last value of a quantity, in the quantity's unit; `flag` is QARTOD's."""
+
+    pond: str
+    quantity: str
+    unit: str
+    time: int
+    value: float
+    flag: int
+
+
+class Readings(BaseModel):
+    """A pond's series of one quantity, thinned with its extremes kept; `reasons` by position in the lists."""
+
+    pond: str
+    quantity: str
+    unit: str
+    start: int
+    end: int
+    total: int
+    time: list[int]
+    value: list[float]
+    flag: list[int]
+    reasons: dict[int, str]
+
+
+class Live(BaseModel):
+    """Whether there is something new: `mark` changes with every new reading and every change of an alarm."""
+
+    now: int
+    mark: str
+    alarms: int
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("Content-Length", "0")
+    parts, size = [], 0
+    if not declared.isdigit() or int(declared) > COMPRESSED_LIMIT:
+        raise HTTPException(413, f"the body has more than {COMPRESSED_LIMIT} bytes; send smaller batches")
+    async for part in request.stream():
+        size += len(part)
+        if size > COMPRESSED_LIMIT:
+            raise HTTPException(413, f"the body has more than {COMPRESSED_LIMIT} bytes; send smaller batches")
+        parts.append(part)
+    return b"".join(parts)
+
+
+@router.post(PATH)
+async def post_batch(request: Request, cloud: Cloud, sender: Annotated[Sender, Depends(require_sender)]) -> Accepted:
+    """Take a gateway's batch: gzip JSON of columns; any number of times, in any order, with one effect."""
+    body = await _body(request)
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    key = request.headers.get("Idempotency-Key")
+    try:
+        reply = await run_in_threadpool(
+            take, cloud.engine, body, encoding, sender=sender, idempotency_key=key, now=cloud.clock.now()
+        )
+    except BatchError as error:
+        raise HTTPException(error.status, str(error)) from None
+    return Accepted.model_construct(**reply)
+
+
+@router.get("/api/v1/latest")
+def get_latest(records: Records) -> list[LastValue]:
+    """Return the last value of every quantity of every pond."""
+    return [
+        LastValue(pond=pond, quantity=name, unit=QUANTITIES[name].unit, time=point.time, value=point.value, flag=point.flag)
+        for pond, values in service.latest(records).items()
+        for name, point in values.items()
+    ]
+
+
+@router.get("/api/v1/ponds/{pond}/readings")
+def get_readings(
+    pond: str,
+    records: Records,
+    cloud: Cloud,
+    asker: Asker,
+    quantity: Annotated[str, Query(description="one of " + ", ".join(QUANTITIES))] = "do",
+    start: Annotated[int | None, Query(ge=0, le=_LATEST_SECOND, description="UTC seconds; a day before the end")] = None,
+    end: Annotated[int | None, Query(ge=0, le=_LATEST_SECOND, description="UTC seconds, exclusive; now")] = None,
+    points: Annotated[int, Query(ge=8, le=20_000)] = 1000,
+    language: Annotated[str | None, Query(description="of the reasons; the asker's own")] = None,
+) -> Readings:
+    """Return a pond's series of one quantity; extremes and flagged readings survive the thinning."""
+    found = find_pond(records, pond)
+    if found is None:
+        raise HTTPException(404, f"pond {pond!r:.60} is not known")
+    if quantity not in QUANTITIES:
+        raise HTTPException(422, f"quantity {quantity!r:.60} is not known; known are {', '.join(QUANTITIES)}")
+    until = int(cloud.clock.now()) + 1 if end is None else end
+    since = until - _DAY if start is None else start
+    if since >= until:
+        raise HTTPException(422, f"start {since} is not before end {until}")
+    series = service.series(records, found, quantity, since, until, points)
+    tongue = language or asker.language or DEFAULT
+    return Readings(
+        pond=pond,
+        quantity=quantity,
+        unit=QUANTITIES[quantity].unit,
+        start=since,
+        end=until,
+        total=series.total,
+        time=[point.time for point in series.points],
+        value=[point.value for point in series.points],
+        flag=[int(point.flag) for point in series.points],
+        reasons={
+            position: reason_text(series.reasons[point.time], point.flag, tongue)
+            for position, point in enumerate(series.points)
+            if point.time in series.reasons
+        },
+    )
+
+
+@router.get("/api/v1/live")
+def get_live(records: Records, cloud: Cloud) -> Live:
+    """Return a mark that changes when a page has something new to show: light enough to be asked every few seconds."""
+    opened, changes = alarm_revision(records)
+    newest = max((point.time for values in service.latest(records).values() for point in values.values()), default=0)
+    return Live(now=int(cloud.clock.now()), mark=f"{newest}-{changes}", alarms=opened)

@@ -1,0 +1,200 @@
+"""What the pages show, ready to be written down: no template asks the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cloud.alerts import service as alerts
+from cloud.alerts.tables import Alarm
+from cloud.farms import service as farms
+from cloud.farms.tables import Cooperative, Pond
+from cloud.telemetry import service as telemetry
+from cloud.telemetry.downsample import Point, downsample
+from cloud.tenancy import ScopedSession
+from cloud.web.texts import age_text, alarm_text, moment_text, quantity_text, unit_text, value_text
+from vuong.alarms import ALARM_KINDS
+from vuong.flags import Flag
+from vuong.limits import Band, limits_of
+from vuong.quantities import QUANTITIES
+
+# What a farmer looks at first, in this order.
+SHOWN: Final = ("do", "ph", "salinity", "temperature")
+COURSE: Final = 12 * 3600
+_TREND_SPAN: Final = 3600
+_SILENT: Final = 3600
+_SPARK_WIDTH, _SPARK_HEIGHT = 240.0, 48.0
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One quantity of a pond now; `level` is ``ok``, ``warning`` or ``critical`` by the pond's limits, `trend` ``up``, ``down`` or ``steady``."""
+
+    quantity: str
+    name: str
+    unit: str
+    text: str | None
+    age: str
+    flagged: bool
+    level: str
+    trend: str | None
+    old: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmView:
+    """An alarm in the reader's language."""
+
+    id: str
+    pond: Pond
+    priority: str
+    category: str
+    title: str
+    cause: str
+    advice: str
+    state: str
+    raised: str
+    raised_age: str
+    cleared: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PondView:
+    """A pond with its state in one word: the most urgent open alarm's priority, ``silent``, ``empty`` or ``ok``."""
+
+    pond: Pond
+    state: str
+    values: list[Value]
+    alarms: list[AlarmView]
+    age: str | None
+    spark: str
+    spark_limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoopView:
+    """A co-op with its ponds."""
+
+    coop: Cooperative
+    ponds: list[PondView]
+
+
+def alarm_view(alarm: Alarm, now: float, language: str) -> AlarmView:
+    """Return an alarm in a language."""
+    kind = ALARM_KINDS[alarm.kind]
+    return AlarmView(
+        id=alarm.id,
+        pond=alarm.pond,
+        priority=kind.priority.name.lower(),
+        category=kind.category,
+        title=alarm_text(alarm, "title", language),
+        cause=alarm_text(alarm, "cause", language),
+        advice=alarm_text(alarm, "advice", language),
+        state=alarm.state,
+        raised=moment_text(alarm.raised, now),
+        raised_age=age_text(now - alarm.raised, language),
+        cleared=None if alarm.cleared is None else moment_text(alarm.cleared, now),
+    )
+
+
+def level(value: float, band: Band | None) -> str:
+    """Return how far a value is out of a band."""
+    if band is None:
+        return "ok"
+    for name, low, high in (
+        ("critical", band.low_critical, band.high_critical),
+        ("warning", band.low_warning, band.high_warning),
+    ):
+        if (low is not None and value < low) or (high is not None and value > high):
+            return name
+    return "ok"
+
+
+def trend(course: list[Point], quantity: str) -> str | None:
+    """Return where a quantity went within the last hour of its course; ``None`` where it was not measured for so long."""
+    if not course:
+        return None
+    last = course[-1]
+    before = [point for point in course if last.time - 2 * _TREND_SPAN <= point.time <= last.time - _TREND_SPAN * 2 // 3]
+    if not before:
+        return None
+    change = last.value - min(before, key=lambda point: abs(last.time - _TREND_SPAN - point.time)).value
+    # Less than a few steps of the probe is no movement.
+    if abs(change) < 3 * QUANTITIES[quantity].resolution:
+        return "steady"
+    return "up" if change > 0 else "down"
+
+
+def _value(quantity: str, point: Point | None, course: list[Point], pond: Pond, now: float, language: str) -> Value:
+    band = limits_of(pond.species, pond.limits).band(quantity)
+    failed = point is not None and point.flag is Flag.FAIL
+    return Value(
+        quantity=quantity,
+        name=quantity_text(quantity, language),
+        unit=unit_text(quantity),
+        text=None if point is None else value_text(point.value, quantity, language),
+        age="" if point is None else age_text(now - point.time, language),
+        flagged=point is not None and point.flag in {Flag.SUSPECT, Flag.FAIL},
+        level="ok" if point is None or failed else level(point.value, band),
+        trend=trend(course, quantity),
+        old=point is not None and now - point.time > _SILENT,
+    )
+
+
+def _spark(course: list[Point], start: float, end: float) -> tuple[str, float]:
+    """Return the path of a small curve, and the value at its top; it is broken where nothing was measured for an hour."""
+    top = max(8.0, *(point.value for point in course)) if course else 8.0
+    parts, before = [], None
+    for point in downsample(course, 120):
+        x = _SPARK_WIDTH * (point.time - start) / (end - start)
+        y = _SPARK_HEIGHT * (1 - max(0.0, point.value) / top)
+        parts.append(f"{'L' if before is not None and point.time - before < _SILENT else 'M'}{x:.1f} {y:.1f}")
+        before = point.time
+    return "".join(parts), top
+
+
+def _pond_view(
+    pond: Pond, latest: dict[str, Point], courses: dict[str, list[Point]], alarms: list[AlarmView], now: float, language: str
+) -> PondView:
+    newest = max((point.time for point in latest.values()), default=None)
+    if alarms:
+        state = alarms[0].priority
+    elif newest is None:
+        state = "empty"
+    else:
+        state = "silent" if now - newest > _SILENT else "ok"
+    path, top = _spark(courses["do"], now - COURSE, now)
+    low = limits_of(pond.species, pond.limits).do.low_warning
+    return PondView(
+        pond=pond,
+        state=state,
+        values=[_value(name, latest.get(name), courses[name], pond, now, language) for name in SHOWN],
+        alarms=alarms,
+        age=None if newest is None else age_text(now - newest, language),
+        spark=path,
+        spark_limit=None if low is None else round(_SPARK_HEIGHT * (1 - low / top), 1),
+    )
+
+
+def ponds_overview(session: ScopedSession, now: float, language: str) -> list[CoopView]:
+    """Return the co-ops that the session sees, each with its ponds as they are now."""
+    ponds = farms.ponds(session)
+    ids = [pond.id for pond in ponds]
+    latest = telemetry.latest(session, ids)
+    courses = {name: telemetry.courses(session, ids, name, int(now - COURSE), int(now)) for name in SHOWN}
+    alarms: dict[str, list[AlarmView]] = {}
+    for alarm in alerts.open_alarms(session):
+        alarms.setdefault(alarm.pond_id, []).append(alarm_view(alarm, now, language))
+    views: dict[str, list[PondView]] = {}
+    for pond in ponds:
+        own = {name: courses[name].get(pond.id, []) for name in SHOWN}
+        view = _pond_view(pond, latest.get(pond.id, {}), own, alarms.get(pond.id, []), now, language)
+        views.setdefault(pond.cooperative_id, []).append(view)
+    return [CoopView(coop, views.get(coop.id, [])) for coop in farms.cooperatives(session)]
+
+
+def pond_now(session: ScopedSession, pond: Pond, now: float, language: str) -> PondView:
+    """Return one pond as it is now."""
+    courses = {name: telemetry.courses(session, [pond.id], name, int(now - COURSE), int(now)).get(pond.id, []) for name in SHOWN}
+    opened = [alarm_view(alarm, now, language) for alarm in alerts.open_alarms(session, pond.id)]
+    return _pond_view(pond, telemetry.latest(session, [pond.id]).get(pond.id, {}), courses, opened, now, language)
