@@ -99,7 +99,7 @@ class Broker:
 
     async def _process(self, client: aiomqtt.Client, batch: list[aiomqtt.Message]) -> None:
         self._ingest.take((message.topic.value, _bytes(message.payload)) for message in batch)
-        acks = self._ingest.commit()
+        acks = self._ingest.commit_or_recover()
         self._committed()
         for ack in acks:
             topic, payload = ack.message()

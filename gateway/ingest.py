@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -199,6 +200,22 @@ class Ingest:
         self.counts["committed"] += len(changes.samples)
         self._changes, self._ledger.touched = Changes(), {}
         return [Ack(node, boot, entry.mark, int(now)) for (node, boot), entry in touched.items()]
+
+    def commit_or_recover(self) -> list[Ack]:
+        """Commit; where the database refuses, say so, acknowledge nothing and go on: the nodes still hold what was not written.
+
+        Raises
+        ------
+        sqlite3.Error
+            if the database cannot even be read; the process must end and be started anew
+        """
+        try:
+            return self.commit()
+        except sqlite3.Error as error:
+            self.counts["failed_commits"] += 1
+            _LOG.error("the database took nothing (%s); nothing is acknowledged. Check disk space and the SD card", error)
+            self.recover()
+            return []
 
     def recover(self) -> None:
         """After a failed commit: forget what was not written and stand again where the database stands; the nodes still hold it."""

@@ -41,7 +41,7 @@ async def run(config: Config, clock: Clock) -> None:
         while True:
             await clock.sleep(TICK)
             ingest.tick()
-            ingest.commit()
+            ingest.commit_or_recover()
             committed()
 
     stop = asyncio.Event()
