@@ -8,6 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
+from gateway.check.commands import register as register_check
 from vuong import clock
 from vuong.command import CommandError
 
@@ -56,6 +57,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     replay.add_argument("--lang", default="vi", choices=("vi", "en", "km"), help="language of the reasons (default vi)")
     replay.add_argument("--json", action="store_true", help="print one JSON object with the counts")
     replay.set_defaults(run=_replay)
+    register_check(actions)
 
 
 def _run(arguments: argparse.Namespace) -> int:
