@@ -101,7 +101,7 @@ class Mosquitto:
         config = self.folder / "mosquitto.conf"
         config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {self.folder}/\n"
-            "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\nuser root\n",
+            "autosave_on_changes true\nautosave_interval 5000\nmax_queued_messages 0\nuser root\n",
             encoding="utf-8",
         )
         self.process = subprocess.Popen([binary, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
