@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from gateway.check.finding import Finding, Subject, fail, not_applicable, ok, warn
@@ -31,8 +31,10 @@ def _date(moment: datetime) -> str:
 def _load(path: Path) -> x509.Certificate | Finding:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        return fail("certificate.unreadable", file=str(path), problem=str(error))
+    except OSError as error:
+        return fail("certificate.unreadable", file=str(path), problem=error.strerror or str(error))
+    except ValueError:
+        return fail("certificate.garbage", file=str(path))
 
 
 def _dates(path: Path, certificate: x509.Certificate, subject: Subject) -> Finding:
@@ -51,8 +53,11 @@ def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[Finding]:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        yield fail("certificate.unreadable", file=str(path), problem=str(error))
+    except OSError as error:
+        yield fail("certificate.unreadable", file=str(path), problem=error.strerror or str(error))
+        return
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it wants a password
+        yield fail("certificate.garbage", file=str(path))
         return
     if mode & stat.S_IRWXO:
         yield fail("certificate.key_open", file=str(path), mode=f"{mode:04o}")
@@ -63,8 +68,11 @@ def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[Finding]:
 def _revoked(path: Path, own: x509.Certificate | None, subject: Subject) -> Iterator[Finding]:
     try:
         revoked = x509.load_pem_x509_crl(path.read_bytes())
-    except (OSError, ValueError) as error:
-        yield fail("certificate.unreadable", file=str(path), problem=str(error))
+    except OSError as error:
+        yield fail("certificate.unreadable", file=str(path), problem=error.strerror or str(error))
+        return
+    except ValueError:
+        yield fail("certificate.garbage", file=str(path))
         return
     end = revoked.next_update_utc
     if end is not None and days_until(end, subject) < 0:

@@ -81,7 +81,7 @@ def card(subject: Subject) -> Iterator[Finding]:
 def database(subject: Subject) -> Iterator[Finding]:
     """Let SQLite check its file, and look at what was put aside."""
     path = subject.config.database
-    if not path.exists():
+    if not path.exists() or path.stat().st_size == 0:
         yield warn("database.missing", file=str(path))
         return
     with Records(path) as records:
@@ -89,7 +89,11 @@ def database(subject: Subject) -> Iterator[Finding]:
         if faults:
             yield fail("database.corrupt", file=str(path), problem="; ".join(faults)[:300])
             return
-        yield ok("database.ok", file=str(path), samples=records.count(), megabytes=path.stat().st_size / MIB)
+        samples = records.count()
+        if records.problem is not None:
+            yield fail("database.corrupt", file=str(path), problem=records.problem)
+            return
+        yield ok("database.ok", file=str(path), samples=samples, megabytes=path.stat().st_size / MIB)
         bad = records.quarantined(subject.clock.now() - _DAY)
     if bad:
         yield warn("database.quarantined", count=bad)

@@ -11,13 +11,13 @@ from tests.gateway.system.broker import MOSQUITTO, Broker
 
 
 @pytest.fixture(scope="session")
-def mosquitto() -> None:
+def needs_mosquitto() -> None:
     if MOSQUITTO is None:
         pytest.skip("Mosquitto is not installed: scripts/install_test_system.sh")
 
 
 @pytest.fixture(scope="module")
-def broker(mosquitto: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def broker(needs_mosquitto: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One broker that a file's tests share, each with nodes of its own."""
     running = Broker(tmp_path_factory.mktemp("broker"))
     running.start()
@@ -26,7 +26,7 @@ def broker(mosquitto: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def make_broker(mosquitto: None, tmp_path: Path) -> Iterator[Callable[..., Broker]]:
+def make_broker(needs_mosquitto: None, tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     """Make a broker of its own for a test that kills or overfills it."""
     made: list[Broker] = []
 
