@@ -26,7 +26,9 @@ NODE = "00124b0000000001"
 NOON = 1_763_614_800  # 2025-11-20 05:00 UTC, noon at the pond
 
 
-def pack(seq: int, *, boot: int = 7, first: int = 1, at: int = NOON, node: str = NODE, form: str = "json", **values: float) -> bytes:
+def pack(
+    seq: int, *, boot: int = 7, first: int = 1, at: int = NOON, node: str = NODE, form: str = "json", **values: float
+) -> bytes:
     """Return a node's message with one sample."""
     scaled = {name: QUANTITIES[name].scaled(value) for name, value in (values or {"do": 6.0, "temperature": 29.0}).items()}
     encode = json_pack if form == "json" else cbor_pack

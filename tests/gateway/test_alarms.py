@@ -103,7 +103,13 @@ def test_a_failed_reading_neither_raises_nor_clears_a_water_alarm_but_a_probe_fa
     assert feed.alarms("temperature_low_critical") == []
     assert feed.alarms("probe_fault") == [("unacknowledged", 60, None)]
     ((numbers,),) = feed.bench.rows("SELECT numbers FROM alarms WHERE kind = 'probe_fault'")
-    assert json.loads(str(numbers)) == {"value": -127.0, "low": -5.0, "high": 50.0, "reason": "physical_range", "since": NOON + 40 * MINUTE}
+    assert json.loads(str(numbers)) == {
+        "value": -127.0,
+        "low": -5.0,
+        "high": 50.0,
+        "reason": "physical_range",
+        "since": NOON + 40 * MINUTE,
+    }
 
 
 def test_salt_coming_up_the_river(feed: Feed) -> None:
@@ -196,4 +202,3 @@ def test_a_restart_at_any_moment_gives_the_same_flags_and_alarms(
         results.append((bench.rows("SELECT * FROM samples"), bench.rows("SELECT * FROM alarms ORDER BY id")))
         bench.store.close()
     assert results[0] == results[1]
-

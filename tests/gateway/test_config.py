@@ -1,3 +1,5 @@
+"""The configuration file: what is right, and what each wrong field is told."""
+
 from __future__ import annotations
 
 from pathlib import Path

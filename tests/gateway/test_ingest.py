@@ -23,9 +23,9 @@ NOON = 1_763_614_800
 
 def test_a_sample_is_stored_with_flags_and_acknowledged(bench: Bench, make_pack: Pack) -> None:
     assert bench.send(make_pack(1, do=6.25, ph=8.1, temperature=29.5, salinity=12.0)) == [(NODE, 7, 1)]
-    assert bench.rows("SELECT node, boot, seq, time, arrived, do, do_flag, ph, turbidity, turbidity_flag, reasons FROM samples") == [
-        (NODE, 7, 1, NOON, NOON, 6.25, 1, 8.1, None, None, None)
-    ]
+    assert bench.rows(
+        "SELECT node, boot, seq, time, arrived, do, do_flag, ph, turbidity, turbidity_flag, reasons FROM samples"
+    ) == [(NODE, 7, 1, NOON, NOON, 6.25, 1, 8.1, None, None, None)]
 
 
 def test_a_value_outside_the_physical_range_fails_and_says_why(bench: Bench, make_pack: Pack) -> None:

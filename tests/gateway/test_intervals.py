@@ -1,3 +1,7 @@
+"""Intervals against a plain set."""
+
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +19,7 @@ def test_it_is_a_set_of_integers(spans: list[tuple[int, int]]) -> None:
         oracle |= numbers
         pairs = list(intervals)
         assert {n for a, b in pairs for n in range(a, b + 1)} == oracle
-        assert all(b + 1 < c for (_, b), (c, _) in zip(pairs, pairs[1:], strict=False)), "neighbours are merged"
+        assert all(b + 1 < c for (_, b), (c, _) in pairwise(pairs)), "neighbours are merged"
     for number in range(72):
         assert (number in intervals) == (number in oracle)
         run = number - 1

@@ -80,7 +80,9 @@ class Delivery(RuleBasedStateMachine):
         for ack in self.ingest.commit():
             stored = self.stored()
             for seq in range(1, ack.seq + 1):
-                assert (ack.boot, seq) in stored or (ack.boot, seq) not in self.held, "acknowledged, but neither stored nor dropped"
+                assert (ack.boot, seq) in stored or (ack.boot, seq) not in self.held, (
+                    "acknowledged, but neither stored nor dropped"
+                )
             self.held = {(b, s) for b, s in self.held if b != ack.boot or s > ack.seq}
 
     @rule(data=st.data())

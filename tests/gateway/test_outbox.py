@@ -62,7 +62,7 @@ def cloud() -> Iterator[FakeCloud]:
     fake = FakeCloud()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             assert self.path == "/api/v1/batches"
             status, reply = fake.answer(dict(self.headers), body)
@@ -72,7 +72,7 @@ def cloud() -> Iterator[FakeCloud]:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -128,7 +128,9 @@ async def test_everything_goes_once_with_its_headers(bench: Bench, make_pack: Pa
     ]
 
 
-async def test_alarms_go_first_and_each_revision_again(bench: Bench, make_pack: Pack, cloud: FakeCloud, outbound: Outbound) -> None:
+async def test_alarms_go_first_and_each_revision_again(
+    bench: Bench, make_pack: Pack, cloud: FakeCloud, outbound: Outbound
+) -> None:
     bench.send(make_pack(1, do=3.5))
     bench.send(make_pack(2, at=NOON, do=2.5))
     outbox = make_outbox(bench, outbound, cloud.url)
@@ -159,7 +161,9 @@ async def test_what_was_marked_stays_marked(bench: Bench, make_pack: Pack, cloud
     again.close()
 
 
-@pytest.mark.parametrize(("status", "told"), [(500, "500"), (429, "429"), (401, "token"), (403, "token"), (404, "404"), (302, "302")])
+@pytest.mark.parametrize(
+    ("status", "told"), [(500, "500"), (429, "429"), (401, "token"), (403, "token"), (404, "404"), (302, "302")]
+)
 async def test_a_failure_of_the_cloud_loses_nothing_and_says_what_to_do(
     bench: Bench, make_pack: Pack, cloud: FakeCloud, outbound: Outbound, status: int, told: str
 ) -> None:
@@ -239,7 +243,7 @@ async def test_it_keeps_trying_and_says_so_once(
     outbox = make_outbox(bench, outbound, cloud.url)
     task = asyncio.create_task(outbox.run())
     async with asyncio.timeout(20):
-        while not cloud.samples:
+        while not cloud.samples:  # noqa: ASYNC110 - the server lives in a thread
             await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

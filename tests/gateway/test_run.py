@@ -40,15 +40,14 @@ class Process:
         self.log = folder / "gateway.log"
         nodes = "".join(f'[[nodes]]\nid = "{node}"\npond = "p"\n' for node in NODES)
         self.config.write_text(
-            f'[gateway]\nid = "gw"\ndatabase = "gateway.db"\n[mqtt]\nport = {port}\n[[ponds]]\nid = "p"\n{nodes}', encoding="utf-8"
+            f'[gateway]\nid = "gw"\ndatabase = "gateway.db"\n[mqtt]\nport = {port}\n[[ponds]]\nid = "p"\n{nodes}',
+            encoding="utf-8",
         )
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [VUONG, "gateway", "run", "--config", str(self.config)], stderr=log
-            )
+            self.process = subprocess.Popen([VUONG, "gateway", "run", "--config", str(self.config)], stderr=log)
 
     def stop(self, number: int = signal.SIGKILL) -> int:
         assert self.process is not None
@@ -216,9 +215,7 @@ def test_a_broker_that_is_away_is_told_once_and_waited_for(gateway: Process, mos
 def test_a_wrong_configuration_is_exit_code_2(tmp_path: Path) -> None:
     config = tmp_path / "gateway.toml"
     config.write_text('[gateway]\nid = "x"\n', encoding="utf-8")
-    done = subprocess.run(
-        [VUONG, "gateway", "run", "--config", str(config)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([VUONG, "gateway", "run", "--config", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "gateway.database is missing" in done.stderr
     assert "Traceback" not in done.stderr
