@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import json
+import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
 _GRACE = 10.0  # seconds a child has to end after SIGTERM
-
-
-def _die_with_parent() -> None:
-    """Have Linux end the child when the demo itself is killed outright; elsewhere only an orderly end is covered."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-_PREEXEC: Callable[[], None] | None = _die_with_parent if sys.platform == "linux" else None
+# util-linux's setpriv has Linux end a child when the demo itself is killed outright; elsewhere only an orderly end is covered.
+_SETPRIV = shutil.which("setpriv")
+_PREFIX = (_SETPRIV, "--pdeathsig", "TERM", "--") if _SETPRIV else ()
 
 
 @dataclass
@@ -46,13 +40,16 @@ class Child:
     def start(self) -> None:
         """Start the process, out of reach of the terminal's Ctrl-C: the tree ends it in order."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_PREEXEC
-            )
+            command = [*_PREFIX, *self.command]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def running(self) -> bool:
         """Return whether it lives."""
         return self.process is not None and self.process.poll() is None
+
+    def code(self) -> int | None:
+        """Return its exit code, ``None`` while it lives."""
+        return None if self.process is None else self.process.poll()
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal, if it lives."""
@@ -105,7 +102,15 @@ class Tree:
         child = Child(name, command, self._directory / f"{name}.log", keep=keep)
         self.children[name] = child
         child.start()
+        self._note()
         return child
+
+    def _note(self) -> None:
+        """Keep a list of the living for whoever wants to look at one, or to kill it."""
+        alive = {
+            name: child.process.pid for name, child in self.children.items() if child.process is not None and child.running()
+        }
+        (self._directory / "processes.json").write_text(json.dumps(alive, indent=1) + "\n", encoding="utf-8")
 
     async def _keep_alive(self) -> None:
         """Start again what died, as systemd does on a gateway."""
@@ -115,3 +120,4 @@ class Tree:
                 if child.keep and not child.ending and not child.running():
                     child.restarts += 1
                     child.start()
+                    self._note()

@@ -13,7 +13,18 @@ _COOPS: Final = (
     ("my-xuyen", "HTX Nuôi trồng Mỹ Xuyên", 105.99, 9.55),
     ("tran-de", "HTX Thủy sản Trần Đề", 106.20, 9.50),
 )
-_OWNERS: Final = ("Cô Sáu", "Chú Ba", "Anh Thạch Sơn", "Chị Lý Hoa", "Bác Tư", "Anh Kim Dara", "Dì Năm", "Chú Út", "Chị Sơn Thị Mai", "Anh Tâm")
+_OWNERS: Final = (
+    "Cô Sáu",
+    "Chú Ba",
+    "Anh Thạch Sơn",
+    "Chị Lý Hoa",
+    "Bác Tư",
+    "Anh Kim Dara",
+    "Dì Năm",
+    "Chú Út",
+    "Chị Sơn Thị Mai",
+    "Anh Tâm",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +76,9 @@ class Farm:
 
 
 def make(ponds: int) -> Farm:
-    """Return a farm of `ponds` ponds, dealt out over three co-ops.
-
-    Raises
-    ------
-    ValueError
-        if `ponds` is below 1
-    """
-    if ponds < 1:
-        raise ValueError(f"--ponds is {ponds}; it must be at least 1")
-    coops = tuple(Coop(id, name, f"gw-{id}", secrets.token_urlsafe(32)) for id, name, _, _ in _COOPS)
-    places = {id: (longitude, latitude) for id, _, longitude, latitude in _COOPS}
+    """Return a farm of `ponds` ≥ 1 ponds, dealt out over up to three co-ops."""
+    coops = tuple(Coop(key, name, f"gw-{key}", secrets.token_urlsafe(32)) for key, name, _, _ in _COOPS[:ponds])
+    places = {key: (longitude, latitude) for key, _, longitude, latitude in _COOPS}
     rows = []
     for number in range(1, ponds + 1):
         coop = coops[(number - 1) % len(coops)]
@@ -127,5 +130,37 @@ def write_gateway(farm: Farm, coop: Coop, directory: Path, *, broker: int, cloud
     for pond in ponds:
         lines += ["[[nodes]]", f'id = "{pond.node}"', f'pond = "{pond.id}"']
     path = home / "gateway.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_cloud(farm: Farm, directory: Path) -> Path:
+    """Write the farm file that ``vuong cloud import`` reads, secrets and all; return its path."""
+    lines = []
+    for coop in farm.coops:
+        lines += ["[[cooperatives]]", f'id = "{coop.id}"', f'name = "{coop.name}"']
+        lines += ["[[gateways]]", f'id = "{coop.gateway}"', f'cooperative = "{coop.id}"', f'token = "{coop.token}"']
+    for pond in farm.ponds:
+        lines += [
+            "[[ponds]]",
+            f'id = "{pond.id}"',
+            f'cooperative = "{pond.coop}"',
+            f'name = "{pond.name}"',
+            f'species = "{pond.species}"',
+        ]
+        lines += [f"longitude = {pond.longitude:.4f}", f"latitude = {pond.latitude:.4f}"]
+        lines += ["[[nodes]]", f'id = "{pond.node}"', f'pond = "{pond.id}"']
+    for person in farm.people:
+        lines += [
+            "[[users]]",
+            f'login = "{person.login}"',
+            f'name = "{person.name}"',
+            f'role = "{person.role}"',
+            f'password = "{person.password}"',
+        ]
+        if person.coop is not None:
+            lines.append(f'cooperative = "{person.coop}"')
+    path = directory / "farm.toml"
+    path.touch(mode=0o600)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

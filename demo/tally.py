@@ -57,7 +57,7 @@ def count(published: set[Key], gateways: Iterable[Path], cloud: Path) -> Tally:
     cloud : the cloud's SQLite database
     """
     committed = [key for database in gateways for key in _rows(database, "SELECT node, boot, seq FROM samples")]
-    stored = _rows(cloud, "SELECT node, boot, seq FROM readings")
+    stored = _rows(cloud, "SELECT nodes.eui, boot, seq FROM samples JOIN nodes ON nodes.id = samples.node_id")
     with sqlite3.connect(f"file:{cloud}?mode=ro", uri=True) as connection:
         (alarms,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
     return Tally(

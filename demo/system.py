@@ -1,0 +1,172 @@
+"""Broker, cloud, gateways and nodes as one process tree; what `vuong demo` shows and the fault tests break."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from demo import broker, farm, story, tally
+from demo import nodes as pond_nodes
+from demo.children import Tree
+from vuong.clock import ScaledClock
+
+_WEB_PORT: Final = 8000
+_STARTUP: Final = 30.0  # seconds within which the cloud must answer
+
+
+class StartError(Exception):
+    """A process did not start; `name` and `log` tell which and where it says why."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        super().__init__(f"{name} did not start; see {log}")
+        self.name, self.log = name, log
+
+
+class System:
+    """Everything, from broker to cloud, on this machine; use as a context so that no process is left behind.
+
+    Parameters
+    ----------
+    directory : where every store and log lies; must exist
+    ponds : number of ponds, dealt out over three co-ops
+    start : UTC seconds that the clock shows at the start
+    factor : how many times as fast the clock runs
+    port : of the pages; ``None`` takes 8000 or, where that is taken, a free one
+    replay : recorded series to play instead of the pond model
+    history : seconds of water before the start that nodes hold already
+    interval : seconds of the clock between samples; a recorded series brings its own
+    events : what happens to the ponds; ``None`` for the told story
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ponds: int,
+        start: float,
+        factor: float,
+        port: int | None = None,
+        replay: Path | None = None,
+        history: int = 3 * 86400,
+        interval: int = 300,
+        events: Sequence[story.Event] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.farm = farm.make(ponds)
+        self.start = round(start)
+        broker_port, spare = _free_ports(2)
+        self.broker_port = broker_port
+        self.web_port = port or (_WEB_PORT if _is_free(_WEB_PORT) else spare)
+        self.address = f"http://127.0.0.1:{self.web_port}"
+        self.events = tuple(story.events(self.farm, self.start) if events is None else events) if replay is None else ()
+        self.tree = Tree(directory)
+        self.broker_command = broker.command(broker_port, directory)
+        self._factor, self._replay, self._history, self._interval = factor, replay, history, interval
+        self.clock = ScaledClock(anchor=time.time(), start=start, factor=factor)
+        self._databases = [directory / coop.gateway / "gateway.db" for coop in self.farm.coops]
+        self._cloud = directory / "cloud.db"
+
+    async def __aenter__(self) -> Self:
+        await self.tree.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self.tree.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.tree.__aexit__()
+
+    async def _start(self) -> None:
+        self.tree.add("broker", self.broker_command)
+        database = f"sqlite:///{self._cloud}"
+        seed = farm.write_cloud(self.farm, self.directory)
+        load = self.tree.add("import", _vuong("cloud", "import", str(seed), "--database", database), keep=False)
+        if not await load.ended(_STARTUP) or load.code() != 0:
+            raise StartError("import", load.log)
+        # The clock starts when the ponds do: nobody wants to miss the evening while processes start.
+        self.clock = ScaledClock(anchor=time.time(), start=self.start, factor=self._factor)
+        serve = _vuong("cloud", "serve", "--port", str(self.web_port), "--database", database, "--clock", self.clock.spec())
+        cloud = self.tree.add("cloud", serve)
+        for coop in self.farm.coops:
+            config = farm.write_gateway(self.farm, coop, self.directory, broker=self.broker_port, cloud=self.address)
+            self.tree.add(coop.gateway, _vuong("gateway", "run", "--config", str(config), "--clock", self.clock.spec()))
+        spec = story.Spec(
+            clock=self.clock.spec(),
+            begin=self.start,
+            history=self._history,
+            interval=self._interval,
+            broker=self.broker_port,
+            folder=str(story.flash(self.directory)),
+            replay=None if self._replay is None else str(self._replay),
+            nodes=story.nodes(self.farm),
+            events=self.events,
+        )
+        self.tree.add("nodes", [sys.executable, "-m", "demo.nodes", str(story.write(spec, self.directory / "nodes.json"))])
+        if not await self._answers():
+            raise StartError("cloud", cloud.log)
+
+    async def _answers(self) -> bool:
+        deadline = time.monotonic() + _STARTUP
+        async with httpx.AsyncClient() as client:
+            while time.monotonic() < deadline:
+                try:
+                    if (await client.get(f"{self.address}/healthz")).status_code == 200:
+                        return True
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.1)
+        return False
+
+    async def drain(self, seconds: float) -> bool:
+        """Sample no more, and let nodes and gateways hand over what they hold; return whether all arrived within `seconds`."""
+        nodes = self.tree.children["nodes"]
+        nodes.keep = False
+        deadline = time.monotonic() + seconds
+        while nodes.running() and time.monotonic() < deadline:
+            nodes.tell(signal.SIGUSR1)
+            await nodes.ended(1.0)
+        while time.monotonic() < deadline:
+            if not self.count().lost and not nodes.running():
+                return True
+            await asyncio.sleep(0.2)
+        return False
+
+    def count(self) -> tally.Tally:
+        """Return the counts of the stores as they stand."""
+        return tally.count(pond_nodes.published(self.directory), self._databases, self._cloud)
+
+
+def _vuong(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "vuong", *arguments]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

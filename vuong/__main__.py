@@ -1,0 +1,7 @@
+"""``python -m vuong``: the same as the ``vuong`` command."""
+
+import sys
+
+from vuong.command import main
+
+sys.exit(main())
