@@ -33,7 +33,7 @@ class Link:
         self._dial, self._shortest, self._longest = dial, shortest, longest
         self._connection: "Connection | None" = None
         self._change = asyncio.Event()
-        self._paused = False
+        self._paused = self._stopping = False
         self._on_message: "object" = None
         self._will: "tuple[str, bytes] | None" = None
         self._topics: "list[str]" = []
@@ -70,10 +70,17 @@ class Link:
         self.failures = 0
         self._change.set()
 
+    async def stop(self) -> None:
+        """End `run` and say good-bye to the broker."""
+        self._stopping = True
+        self._change.set()
+        if self._connection is not None:
+            await self._connection.close()
+
     async def run(self) -> None:
-        """Keep a connection up until cancelled."""
+        """Keep a connection up until stopped or cancelled."""
         try:
-            while True:
+            while not self._stopping:
                 if self._paused:
                     await self._wait(3600)
                     continue
@@ -93,6 +100,8 @@ class Link:
             self.failures += 1
             return
         self._connection = connection
+        if self._stopping:
+            return
         self.opened += 1
         try:
             await connection.subscribe(self._topics)
@@ -109,8 +118,9 @@ class Link:
         return longest * (0.5 + random.random())  # noqa: S311 (spreads tries, keeps no secret)
 
     async def _wait(self, seconds: float) -> None:
-        self._change.clear()
-        try:
-            await asyncio.wait_for(self._change.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass
+        if not self._stopping:
+            try:
+                await asyncio.wait_for(self._change.wait(), seconds)
+            except asyncio.TimeoutError:
+                pass
+            self._change.clear()

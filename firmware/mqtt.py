@@ -15,7 +15,10 @@ class MqttError(Exception):
 
 
 # All that a connection may end with; on CPython `asyncio.TimeoutError` is an OSError, on MicroPython it is not.
-LINK_ERRORS = (OSError, EOFError, MqttError, asyncio.TimeoutError)
+# A node short of memory gives the connection up and opens another.
+LINK_ERRORS = (OSError, EOFError, MqttError, MemoryError, asyncio.TimeoutError)
+# Up to this size a packet is sent in one piece, so that it is not held back for the broker's TCP acknowledgement; a longer one is not copied.
+_ONE_PIECE = 512
 
 
 def remaining_length(size: int) -> bytes:
@@ -107,8 +110,8 @@ class Connection:
 
         Raises
         ------
-        OSError, EOFError, MqttError, asyncio.TimeoutError
-            (`LINK_ERRORS`) where there is no broker or it refuses
+        LINK_ERRORS
+            where there is no broker or it refuses
         """
         if tls is None:
             opening = asyncio.open_connection(host, port)
@@ -137,12 +140,15 @@ class Connection:
 
         Raises
         ------
-        OSError, EOFError, MqttError, asyncio.TimeoutError
+        LINK_ERRORS
             where it did not; the connection is closed then
         """
         packet_id = self._next_id()
-        body = text(topic) + packet_id.to_bytes(2, "big") + payload
-        await self._request(bytes([0x32 | retain]) + remaining_length(len(body)) + body, packet_id)
+        name = text(topic)
+        head = bytes([0x32 | retain]) + remaining_length(len(name) + 2 + len(payload)) + name + packet_id.to_bytes(2, "big")
+        if len(payload) <= _ONE_PIECE:
+            head, payload = head + payload, b""
+        await self._request(head, packet_id, payload)
         self.acknowledged += 1
 
     async def subscribe(self, topics: "list[str]") -> None:
@@ -150,7 +156,7 @@ class Connection:
 
         Raises
         ------
-        OSError, EOFError, MqttError, asyncio.TimeoutError
+        LINK_ERRORS
             where it did not
         """
         packet_id = self._next_id()
@@ -180,10 +186,10 @@ class Connection:
             if self._packet_id not in self._waiting:
                 return self._packet_id
 
-    async def _request(self, packet: bytes, packet_id: int) -> None:
+    async def _request(self, packet: bytes, packet_id: int, rest: bytes = b"") -> None:
         answered = self._waiting[packet_id] = asyncio.Event()
         try:
-            await self._send(packet)
+            await self._send(packet, rest)
             await asyncio.wait_for(answered.wait(), self._timeout)
         except LINK_ERRORS as error:
             await self.end(error)
@@ -193,13 +199,16 @@ class Connection:
         if self.error is not None:
             raise MqttError(f"the connection ended: {self.error}")
 
-    async def _send(self, packet: bytes) -> None:
-        await asyncio.wait_for(self._write(packet), self._timeout)
+    async def _send(self, packet: bytes, rest: bytes = b"") -> None:
+        await asyncio.wait_for(self._write(packet, rest), self._timeout)
 
-    async def _write(self, packet: bytes) -> None:
+    async def _write(self, packet: bytes, rest: bytes) -> None:
         async with self._lock:  # MicroPython's streams take one writer at a time
             self._writer.write(packet)  # type: ignore[attr-defined]
             await self._writer.drain()  # type: ignore[attr-defined]
+            if rest:
+                self._writer.write(rest)  # type: ignore[attr-defined]
+                await self._writer.drain()  # type: ignore[attr-defined]
 
     async def _packet(self) -> "tuple[int, bytes]":
         head = (await self._reader.readexactly(1))[0]  # type: ignore[attr-defined]
@@ -218,7 +227,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while True:
+            while not self.closed.is_set():
                 head, body = await self._packet()
                 self._heard = True
                 kind = head >> 4
@@ -254,7 +263,7 @@ class Connection:
 
     async def _keep_alive(self, seconds: int) -> None:
         try:
-            while True:
+            while not self.closed.is_set():
                 self._heard = False
                 await self._send(b"\xc0\x00")
                 await asyncio.sleep(seconds / 2)

@@ -20,8 +20,10 @@ de-duplicates by (node, boot, seq).
 """
 
 import asyncio
+import gc
 import json
 import os
+import sys
 
 from firmware.clock import Stopwatch
 from firmware.mqtt import LINK_ERRORS
@@ -32,6 +34,7 @@ from vuong.contract.encode import cbor_pack, json_pack
 from vuong.quantities import QUANTITIES
 
 VERSION = "0.1.0"
+_TIGHT = sys.implementation.name == "micropython"
 
 
 class NodeConfig:
@@ -102,12 +105,14 @@ class Node:
         self._live: "tuple | None" = None
         self._sent: "dict[int, int]" = {}  # boot → highest sequence sent since the last rewind
         self._direct = (1, 0)  # sequences that went out as live ones since the last rewind, first and last
+        self._pack_samples = config.pack_samples
         self._resend = config.resend
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
         self._status_due = True
         self._wake = asyncio.Event()
         self._tasks: "list[asyncio.Task]" = []
-        self._stopped = False
+        self._over, self._ended = asyncio.Event(), asyncio.Event()
+        self._crash: "Exception | None" = None
         will = {"state": "offline", "boot": self.boot, "firmware": VERSION}
         link.attach(  # type: ignore[attr-defined]
             self._on_message,
@@ -124,39 +129,42 @@ class Node:
                 return boot
 
     async def run(self) -> None:
-        """Sample and send until cancelled or stopped."""
-        self._tasks = [
-            asyncio.create_task(self._sampling()),
-            asyncio.create_task(self._sending()),
-            asyncio.create_task(self._reporting()),
-            asyncio.create_task(self.link.run()),  # type: ignore[attr-defined]
-        ]
+        """Sample and send until cancelled or stopped; raise what no part of it could handle, so that a watchdog or supervisor restarts the node."""
+        parts = (self._sampling(), self._sending(), self._reporting(), self.link.run())  # type: ignore[attr-defined]
+        self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:
-            await asyncio.gather(*self._tasks)
-        except asyncio.CancelledError:
-            if not self._stopped:
-                raise
+            await self._over.wait()
         finally:
-            await self._cancel()
-
-    async def stop(self) -> None:
-        """Say good-bye where there is a link, and end `run`."""
-        self._stopped = True
-        if self.link.is_up:  # type: ignore[attr-defined]
-            try:
-                await self._publish_status("offline")
-            except LINK_ERRORS:
-                pass
-        await self._cancel()
-
-    async def _cancel(self) -> None:
-        for task in self._tasks:
-            if not task.done():
+            self._over.set()
+            await self.link.stop()  # type: ignore[attr-defined]
+            for task in self._tasks:
+                # CPython 3.11's wait_for may swallow a cancellation: every loop looks at `_over` as well.
                 task.cancel()
                 try:
                     await task
                 except asyncio.CancelledError:
                     pass
+            self._ended.set()
+        if self._crash is not None:
+            raise self._crash
+
+    async def stop(self) -> None:
+        """Say good-bye where there is a link, and end `run`."""
+        if self.link.is_up:  # type: ignore[attr-defined]
+            try:
+                await self._publish_status("offline")
+            except LINK_ERRORS:
+                pass
+        self._over.set()
+        if self._tasks:
+            await self._ended.wait()
+
+    async def _guarded(self, part: "object") -> None:
+        try:
+            await part  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 (`run` raises it; MicroPython's gather would leave the other parts running)
+            self._crash = error
+            self._over.set()
 
     # -- sampling -----------------------------------------------------------------------------------------------------------------------
 
@@ -193,8 +201,12 @@ class Node:
 
     async def _sampling(self) -> None:
         due = self.clock.uptime()  # type: ignore[attr-defined]
-        while True:
-            await self.sample()
+        while not self._over.is_set():
+            try:
+                await self.sample()
+            except MemoryError:
+                gc.collect()
+                self.faults["heap"] = "full"
             due += self.config.interval
             late = self.clock.uptime() - due  # type: ignore[attr-defined]
             if late > self.config.interval:  # the clock jumped or the probes took too long: go on from here
@@ -202,7 +214,7 @@ class Node:
             await self.clock.sleep(due - self.clock.uptime())  # type: ignore[attr-defined]
 
     async def _reporting(self) -> None:
-        while True:
+        while not self._over.is_set():
             await self.clock.sleep(self.config.status_interval)  # type: ignore[attr-defined]
             self._status_due = True
             self._wake.set()
@@ -232,13 +244,15 @@ class Node:
     # -- sending ------------------------------------------------------------------------------------------------------------------------
 
     async def _sending(self) -> None:
-        while True:
+        while not self._over.is_set():
             wait = self._resend
             if self.link.is_up:  # type: ignore[attr-defined]
                 try:
                     wait = await self._send_next()
-                except LINK_ERRORS:
+                except LINK_ERRORS as error:
                     wait = self.config.pace  # the link opens another connection, and wakes this task
+                    if isinstance(error, MemoryError):
+                        self._pack_samples = max(1, self._pack_samples // 2)
             if wait > 0:
                 await self._woken(wait)
             if self._outstanding() and self._silence.seconds() >= self._resend:
@@ -271,6 +285,8 @@ class Node:
             self._status_due = False
             await self._publish_status("online")
             return 0
+        if _TIGHT:
+            gc.collect()  # a pack needs its memory in one piece
         records = self._next_records()
         if not records:
             return self._resend
@@ -298,7 +314,7 @@ class Node:
                     after = high  # went out as live samples
                 if after >= self.queue.last(boot):
                     break
-                records = self.queue.records(boot, after, self.config.pack_samples)
+                records = self.queue.records(boot, after, self._pack_samples)
                 fresh = [r for r in records if boot != self.boot or not low <= r.seq <= high]
                 if fresh:
                     return fresh

@@ -362,7 +362,7 @@ class FlashQueue:
         for name in ("_numbers", "_owners", "_firsts"):
             old = getattr(self, name)
             setattr(self, name, array("I", [old[k] for k in range(len(old)) if k != i]))
-        if boot in self._boots and boot not in self._owners:
+        if boot in self._boots and not any(owner == boot for owner in self._owners):  # MicroPython's array has no `in`
             del self._boots[boot]
 
     def _history(self) -> "dict[int, int]":

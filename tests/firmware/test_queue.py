@@ -25,7 +25,7 @@ def fill(queue: FlashQueue, boot: int, first: int, last: int) -> None:
 
 
 def everything(queue: FlashQueue) -> list[tuple[int, int]]:
-    """What would be sent, read as the node reads it: pack by pack."""
+    """Return what would be sent, read as the node reads it: pack by pack."""
     found = []
     for boot in queue.boots():
         after = queue.acked(boot)
@@ -85,7 +85,7 @@ def test_quantity_codes_differ_and_stay() -> None:
 
 @pytest.mark.parametrize("values", [{f"q{i}": 0 for i in range(33)}, {"do": 2**31}])
 def test_a_sample_that_does_not_fit_is_refused(values: dict[str, int]) -> None:
-    with pytest.raises(QueueError, match="values|32 bits"):
+    with pytest.raises(QueueError, match=r"values|32 bits"):
         pack_record(BOOT, 1, 0, 0, 0, values)
 
 
