@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 SUBSCRIPTIONS: Final = tuple((topics.topic("+", channel), 1) for channel in (topics.DATA, topics.BACKLOG, topics.STATUS))
 # One commit costs a disk flush whatever its size: messages are gathered for so long, or up to so many.
-GATHER: Final = 0.02
+GATHER: Final = 0.05
 MOST: Final = 2000
 RECONNECT: Final = 1.0
 
