@@ -14,6 +14,7 @@ from gateway.ingest import Ingest
 from gateway.outbox import Outbox
 from gateway.store.outbound import Outbound
 from gateway.store.store import Store
+from gateway.system.notify import Notifier
 from vuong.clock import Clock
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +44,9 @@ async def run(config: Config, clock: Clock) -> None:
             ingest.tick()
             ingest.commit_or_recover()
             committed()
+            notifier.feed()
 
+    notifier = Notifier()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -51,11 +54,13 @@ async def run(config: Config, clock: Clock) -> None:
     work = [broker.run(), ticks(), *([outbox.run()] if outbox else [])]
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     stopping = asyncio.create_task(stop.wait())
+    notifier.ready()
     try:
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopping}:
             task.result()  # they run for ever: one that ended has failed
     finally:
+        notifier.stopping()
         for task in (*tasks, stopping):
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)

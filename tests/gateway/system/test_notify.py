@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.system.notify import Notifier, Progress
+from gateway.system.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -21,14 +21,13 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
         name = f"@vuong-{uuid.uuid4()}" if request.param == "abstract" else str(tmp_path / "notify")
         listener.bind(name.replace("@", "\0", 1))
         listener.settimeout(2)
-        yield listener, {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000"}
+        yield listener, {"NOTIFY_SOCKET": name}
 
 
 def test_messages_as_systemd_reads_them(systemd: tuple[socket.socket, dict[str, str]]) -> None:
     listener, environment = systemd
     notifier = Notifier(environment)
     notifier.ready()
-    notifier.status("12 nút, 3 cảnh báo\nX=1")
     notifier.feed()
     notifier.stopping()
     assert [listener.recv(256).decode() for _ in range(4)] == [
@@ -37,50 +36,16 @@ def test_messages_as_systemd_reads_them(systemd: tuple[socket.socket, dict[str, 
         "WATCHDOG=1",
         "STOPPING=1",
     ]
-    assert notifier.interval == 30
-
-
-def test_watchdog_of_another_process_is_left_alone(systemd: tuple[socket.socket, dict[str, str]]) -> None:
-    _, environment = systemd
-    assert Notifier(environment | {"WATCHDOG_PID": str(os.getpid() + 1)}).interval is None
-    assert Notifier(environment | {"WATCHDOG_PID": str(os.getpid())}).interval == 30
 
 
 def test_without_systemd_nothing_happens() -> None:
     notifier = Notifier({})
     notifier.ready()
-    Progress(notifier, ["ingest"]).made("ingest")
-    assert notifier.interval is None
+    notifier.feed()
 
 
 def test_systemd_gone_does_not_stop_the_gateway(tmp_path: Path) -> None:
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).feed()
-
-
-def test_watchdog_is_fed_only_when_every_part_went_round(systemd: tuple[socket.socket, dict[str, str]]) -> None:
-    listener, environment = systemd
-    now = 100.0
-    progress = Progress(Notifier(environment), ["ingest", "commit"], lambda: now)
-    listener.settimeout(0.05)
-    for _ in range(5):  # one part alone, however lively
-        progress.made("ingest")
-    with pytest.raises(TimeoutError):
-        listener.recv(256)
-    progress.made("commit")
-    assert listener.recv(256) == b"WATCHDOG=1"
-    for _ in range(1000):  # and not a thousand times a second
-        progress.made("ingest")
-        progress.made("commit")
-    with pytest.raises(TimeoutError):
-        listener.recv(256)
-    now += 7.5
-    progress.made("commit")
-    assert listener.recv(256) == b"WATCHDOG=1"
-
-
-def test_unknown_part_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match=r"part is 'outbox'; known are ingest"):
-        Progress(Notifier({}), ["ingest"]).made("outbox")
 
 
 def test_own_environment_is_read(systemd: tuple[socket.socket, dict[str, str]]) -> None:

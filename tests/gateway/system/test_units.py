@@ -67,7 +67,7 @@ def test_systemd_finds_no_fault(root: Path, unit: str) -> None:
 def test_systemd_would_find_a_fault(root: Path) -> None:
     """The test above can fail."""
     unit = root / "etc/systemd/system/vuong-gateway.service"
-    unit.write_text(unit.read_text(encoding="utf-8").replace("WatchdogSec=60", "WatchdogSec=soon"), encoding="utf-8")
+    unit.write_text(unit.read_text(encoding="utf-8").replace("WatchdogSec=120", "WatchdogSec=soon"), encoding="utf-8")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={root}", "vuong-gateway.service"],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_watchdog_restart_and_state(root: Path) -> None:
     text = (root / "etc/systemd/system/vuong-gateway.service").read_text(encoding="utf-8").splitlines()
     for line in (
         "Type=notify",
-        "WatchdogSec=60",
+        "WatchdogSec=120",
         "Restart=always",
         "StartLimitIntervalSec=0",
         "StateDirectory=vuong/gateway",
