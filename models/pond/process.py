@@ -75,7 +75,10 @@ class Pond:
         self._random = Random(f"pond/{seed}/{first}")
         self._level = Drift(self._random, parameters.bloom_spread, 4 * 86400.0)
         self._slow_salt = Drift(self._random, parameters.outside_spread, 10 * 86400.0)
+        self._slow_co2 = Drift(self._random, parameters.outside_co2_spread, 6 * 86400.0)
         self._patch = Drift(self._random, parameters.patch_oxygen, parameters.patch_hours * 3600.0)
+        self._salt_patch = Drift(self._random, parameters.patch_salinity, parameters.patch_hours * 3600.0)
+        self._uneven = Drift(self._random, parameters.unevenness, 1200.0)
         self._silt = Drift(self._random, 0.25, 3 * 3600.0)
         c = parameters.climate
         month = int(start / 86400.0 % 365.25 / 30.44) % 12
@@ -124,8 +127,10 @@ class Pond:
         turbidity = 12.0 * w.bloom * math.exp(self._silt.value) + 4.0
         return {
             "temperature": w.temperature,
-            "do": w.do,
-            "ph": w.ph + self._p.nbs_offset,
+            "do": max(0.0, w.do + self._uneven.value * w.do / (w.do + 1.0)),
+            "ph": w.ph
+            + self._p.nbs_offset
+            + 0.05 * self._uneven.value,  # where oxygen is used up, CO2 is made: about 0.05 a mg/L
             "salinity": w.salinity,
             "conductivity": conductivity(w.salinity, w.temperature),
             "turbidity": turbidity,
@@ -136,7 +141,10 @@ class Pond:
         """Move on by one step of explicit Euler; all rates are well below one a step."""
         p, w, time = self._p, self.water, self._grid
         weather = self._weather.step(time, self._scenario.forced(Forced.CLOUD, time) or 0.0)
+        wind = self._scenario.forced(Forced.WIND, time)
+        weather.wind *= 1.0 if wind is None else wind
         self._silt.step()
+        self._uneven.step()
         w.temperature += _heat(w, weather, p.albedo) * STEP / (_HEAT * w.depth)
         w.temperature = min(max(w.temperature, 0.5), 39.5)
         self._plankton(time)
@@ -156,7 +164,8 @@ class Pond:
         """Rain and evaporation change the depth; the farmer keeps it with water from outside, and lets surplus out."""
         p, w = self._p, self.water
         tide = sum(share * math.cos(2.0 * math.pi * time / 3600.0 / period) for period, share in _TIDES)
-        outside = p.outside_salinity + self._slow_salt.step() + p.tide_salinity * tide
+        outside = p.outside_salinity + self._slow_salt.step() + p.tide_salinity * tide + self._salt_patch.step()
+        slow_co2 = self._slow_co2.step()
         outside = max(0.2, outside + (self._scenario.forced(Forced.OUTSIDE_SALINITY, time) or 0.0))
         fresh = (weather.rain / 1000.0 - _evaporation(w, weather)) * _HOURS  # m
         dilution = w.depth / (w.depth + fresh)
@@ -171,9 +180,10 @@ class Pond:
         share = min(0.5, inflow + (p.exchange if exchange is None else exchange) * _HOURS)
         outside_alkalinity = p.outside_alkalinity + (2300.0 - p.outside_alkalinity) * outside / 35.0
         if time % 3600 == 0:  # the costly part of what changes slowly
-            self._outside_carbon = _carbon_at(Constants(w.temperature, outside), outside_alkalinity, p.co2_air * 1.4)
+            co2 = p.co2_air * p.outside_co2 * math.exp(slow_co2)
+            self._outside_carbon = _carbon_at(Constants(w.temperature, min(outside, 42.0)), outside_alkalinity, co2)
         patch = self._patch.step()
-        outside_do = max(0.2, 0.93 * _saturation(w.temperature, outside) + patch)
+        outside_do = max(0.2, p.outside_oxygen * _saturation(w.temperature, outside) + patch)
         outside_carbon = self._outside_carbon - _MMOL * patch
         w.salinity += share * (outside - w.salinity)
         w.alkalinity += share * (outside_alkalinity - w.alkalinity)

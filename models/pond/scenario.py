@@ -16,6 +16,7 @@ class Forced(StrEnum):
     """What a scenario can force."""
 
     CLOUD = "cloud"  # cover at least, 0 to 1
+    WIND = "wind"  # multiple of the wind
     DIE_OFF = "die_off"  # share of the plankton that dies an hour
     AERATOR = "aerator"  # multiple of the aerators' work; 0 is a failure
     EXCHANGE = "exchange"  # share of the water exchanged an hour
@@ -64,12 +65,17 @@ USUAL: Final = Scenario("usual")
 
 
 def oxygen_crash(time: int) -> Scenario:
-    """Return two dull days, a bloom that dies from six hours before `time`, and aerators that fail at `time` (about 1 a.m.) for eight hours."""
+    """Return an oxygen crash before dawn: the last aerators fail at `time` (about 1 a.m.) for eight hours.
+
+    Before it lie two dull days, a calm night, a bloom that dies from ten hours before, and half of the aerators that failed in the evening.
+    """
     return Scenario(
         "oxygen_crash",
         (
             Forcing(Forced.CLOUD, time - 60 * _HOUR, time + 12 * _HOUR, 0.93),
-            Forcing(Forced.DIE_OFF, time - 6 * _HOUR, time + 4 * _HOUR, 0.25),
+            Forcing(Forced.WIND, time - 12 * _HOUR, time + 8 * _HOUR, 0.4),
+            Forcing(Forced.DIE_OFF, time - 10 * _HOUR, time + 4 * _HOUR, 0.4),
+            Forcing(Forced.AERATOR, time - 3 * _HOUR, time, 0.4),
             Forcing(Forced.AERATOR, time, time + 8 * _HOUR, 0.0),
         ),
     )
