@@ -129,7 +129,7 @@ def take(
     last = _check_head(document, sender, idempotency_key)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         mine = select(Node.eui, Node.id).where(Node.cooperative_id == sender.cooperative)
-        nodes = dict(connection.execute(mine).tuples().all())
+        nodes = {row.eui: row.id for row in connection.execute(mine)}
         refusals: list[Refusal] = []
         if "samples" in document:
             try:

@@ -71,6 +71,7 @@ def page(
     common = {
         "t": lambda key, **numbers: texts.ui(key, language, **numbers),
         "common": lambda key, **numbers: i18n.text(key, language, **numbers),
+        "state_name": partial(texts.state_text, language=language),
         "quantity": partial(texts.quantity_text, language=language),
         "language": language,
         "languages": [(code, LANGUAGE_NAMES[code], "?" + urlencode([*query, ("lang", code)])) for code in LANGUAGES],

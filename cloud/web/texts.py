@@ -6,6 +6,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
 from vuong import i18n
+from vuong.alarms import Priority
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
@@ -43,6 +44,13 @@ def unit_text(quantity: str) -> str:
 def quantity_text(quantity: str, language: str) -> str:
     """Return a quantity's name."""
     return i18n.text(f"quantity.{quantity}", language)
+
+
+def state_text(state: str, language: str) -> str:
+    """Return the word for a pond's state: that of the most urgent alarm's priority, or one of our own."""
+    if state.upper() in Priority.__members__:
+        return i18n.text(f"priority.{state}", language)
+    return ui(f"state.{state}", language)
 
 
 def age_text(seconds: float, language: str) -> str:

@@ -12,7 +12,7 @@
   const COLOURS = { line: "#0b6070", warning: "#9a5b00", critical: "#b3151c", grid: "#e3e8e6" };
   const format = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   const clock = new Intl.DateTimeFormat(language, { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const day = new Intl.DateTimeFormat(language, { timeZone: ZONE, day: "2-digit", month: "2-digit" });
+  const day = new Intl.DateTimeFormat("en-GB", { timeZone: ZONE, day: "2-digit", month: "2-digit" }); // 20/11 in all three languages
   const moment = (seconds) => `${clock.format(seconds * 1000)} ${day.format(seconds * 1000)}`;
   const charts = new Map();
   const cursors = uPlot.sync("pond");
@@ -21,20 +21,23 @@
   function columns(data) {
     const gap = Math.max(1800, ((data.end - data.start) / Math.max(data.time.length, 1)) * 6);
     const time = [];
-    const value = [];
+    const value = []; // as measured
+    const line = []; // what the line goes through: not through what failed a test
     const at = [];
     data.time.forEach((moment_, row) => {
       if (row && moment_ - data.time[row - 1] > gap) {
         time.push(data.time[row - 1] + 1);
         value.push(null);
+        line.push(null);
         at.push(null);
       }
       // Two samples may share a second; the axis wants rising times.
       time.push(Math.max(moment_, (time.at(-1) ?? -Infinity) + 0.001));
       value.push(data.value[row]);
+      line.push(data.flag[row] === FAIL ? undefined : data.value[row]); // undefined is passed over, null breaks the line
       at.push(row);
     });
-    return { time, value, at };
+    return { time, value, line, at };
   }
 
   function limits(figure) {
@@ -63,7 +66,7 @@
   }
 
   function drawFlags(chart, state) {
-    const { ctx } = chart;
+    const { ctx, bbox } = chart;
     const size = 4 * devicePixelRatio;
     ctx.save();
     ctx.lineWidth = 2 * devicePixelRatio;
@@ -71,7 +74,8 @@
       const flag = row === null ? 0 : state.data.flag[row];
       if (flag !== SUSPECT && flag !== FAIL) return;
       const x = chart.valToPos(state.time[index], "x", true);
-      const y = chart.valToPos(state.value[index], "y", true);
+      // One far out of range stands at the edge.
+      const y = Math.min(Math.max(chart.valToPos(state.value[index], "y", true), bbox.top), bbox.top + bbox.height);
       ctx.beginPath();
       if (flag === FAIL) {
         ctx.strokeStyle = COLOURS.critical;
@@ -107,8 +111,9 @@
   }
 
   // Enough of the limits is shown to judge by, and never a range so small that noise looks like a storm.
-  function range(lines, values, least) {
-    const seen = values.filter((value) => value !== null);
+  function range(lines, { line, value: all }, least) {
+    const good = line.filter((value) => value !== null && value !== undefined);
+    const seen = good.length ? good : all.filter((value) => value !== null);
     let low = Math.min(...seen);
     let high = Math.max(...seen);
     for (const [value] of lines) {
@@ -135,7 +140,7 @@
     const lines = limits(figure);
     if (held) {
       Object.assign(held.state, state);
-      held.chart.setData([state.time, state.value]);
+      held.chart.setData([held.state.time, held.state.line]);
       return;
     }
     plot.textContent = "";
@@ -150,7 +155,7 @@
         cursor: { sync: { key: cursors.key }, y: false, points: { size: 8 }, drag: { x: false, y: false } },
         scales: {
           x: { time: true, range: () => [state.data.start, state.data.end] },
-          y: { range: () => range(lines, state.value, Number(figure.dataset.least)) },
+          y: { range: () => range(lines, state, Number(figure.dataset.least)) },
         },
         axes: [
           { ...axis, space: 64, size: 32, values: (_, ticks, __, ___, step) => ticks.map((tick) => (step >= 86400 ? day.format(tick * 1000) : clock.format(tick * 1000))) },
@@ -163,7 +168,7 @@
           setCursor: [(self) => readout(figure, state, self.cursor.idx)],
         },
       },
-      [state.time, state.value],
+      [state.time, state.line],
       plot,
     );
     charts.set(figure, { chart, state });

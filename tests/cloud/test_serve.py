@@ -1,0 +1,228 @@
+"""The real command, and the pages in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from tests.cloud.batches import NODES, NOW, PASSWORD, TOKENS, alarm, batch, packed, sample
+
+pytestmark = pytest.mark.slow
+FARM = f"""
+[[cooperatives]]
+id = "coop-a"
+name = "HTX Alpha"
+[[gateways]]
+id = "gw-a"
+cooperative = "coop-a"
+token = "{TOKENS["gw-a"]}"
+[[ponds]]
+id = "ao-a1"
+cooperative = "coop-a"
+name = "Ao A1 · Cô Sáu"
+species = "vannamei"
+[[ponds]]
+id = "ao-a2"
+cooperative = "coop-a"
+name = "Ao A2 · Chú Ba"
+species = "monodon"
+[[nodes]]
+id = "{NODES["gw-a"][0]}"
+pond = "ao-a1"
+[[nodes]]
+id = "{NODES["gw-a"][1]}"
+pond = "ao-a2"
+[[users]]
+login = "sau"
+name = "Cô Sáu"
+role = "farmer"
+cooperative = "coop-a"
+password = "{PASSWORD}"
+"""
+
+
+class Cloud:
+    """A served cloud: where it is, and a way to post to it."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        self.address, self.folder = address, folder
+
+    def post(self, document: dict[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {TOKENS['gw-a']}", "Content-Encoding": "gzip"}
+        reply = httpx.post(f"{self.address}/api/v1/batches", content=packed(document), headers=headers, timeout=30)
+        assert reply.json()["quarantined"] == []
+
+
+@contextmanager
+def cloud_process(folder: Path) -> Iterator[Cloud]:
+    """Import the farm and serve it with the real command; its clock shows `NOW` at the start."""
+    url = f"sqlite:///{folder}/cloud.db"
+    (folder / "farm.toml").write_text(FARM, encoding="utf-8")
+    command = [sys.executable, "-m", "vuong", "cloud"]
+    subprocess.run([*command, "import", str(folder / "farm.toml"), "--database", url], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    clock = f"{time.time()},{NOW},1"
+    environment = {name: value for name, value in os.environ.items() if name != "VUONG_SECRET_KEY"}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "serve", "--port", str(port), "--database", url, "--clock", clock], stdout=log, stderr=log, env=environment
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        last: object = None
+        for _ in range(300):
+            try:
+                last = httpx.get(f"{address}/healthz", timeout=5).status_code
+                if last == 200:
+                    break
+            except httpx.TransportError as error:
+                last = error
+            assert server.poll() is None, (folder / "log").read_text()
+            time.sleep(0.2)
+        else:
+            pytest.fail(f"the cloud did not come up: {last!r}; {(folder / 'log').read_text()}")
+        yield Cloud(address, folder)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Serve one cloud with a day of readings and alarms for the tests of this file."""
+    with cloud_process(tmp_path_factory.mktemp("cloud")) as running:
+        rows = [
+            sample(n, time=NOW - 86_400 + n * 300, do=6.0 - n / 100, ph=8.1, salinity=15.0, temperature=29.5)
+            for n in range(1, 288)
+        ]
+        rows[200]["values"]["ph"], rows[200]["flags"]["ph"] = 14.5, 4
+        rows[200]["reasons"] = {"ph": {"key": "physical_range", "value": 14.5, "low": 0, "high": 14}}
+        running.post(batch(rows, alarms=[alarm(), alarm("cleared", raised=NOW - 9000, cleared=NOW - 8000)]))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """Start a real Chromium."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if binary is None:
+        pytest.skip("LEFT OUT: Chromium is not installed here (Debian: chromium), so the pages are not tested in a browser")
+    switches = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("browser"),
+            executable_path=binary,
+            args=[*switches, "--disable-component-update", "--disable-sync"],
+        )
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext) -> Iterator[Page]:
+    """Give a page; any error in its console fails the test."""
+    browser.clear_cookies()
+    page, faults = browser.new_page(), list[str]()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("response", lambda reply: faults.append(f"{reply.status} {reply.url}") if reply.status >= 500 else None)
+    yield page
+    page.close()
+    assert faults == []
+
+
+def sign_in(page: Page, cloud: Cloud, target: str = "/ponds") -> None:
+    """Sign in with the keyboard alone: the first field has the focus."""
+    page.goto(cloud.address + target)
+    page.keyboard.type("sau")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(cloud.address + target)
+
+
+def test_signing_in_and_walking_to_a_pond_by_keyboard(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Ao A1 · Cô Sáu")).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement, '::after').outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ao A1 · Cô Sáu")
+
+
+def test_a_state_has_a_word_and_a_shape_beside_its_colour(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud)
+    badge = page.locator(".card", has_text="Ao A1").locator(".badge")
+    expect(badge).to_have_text("Cảnh báo")
+    assert badge.locator("svg use").get_attribute("href") == "/static/icons.svg#warning"
+    expect(page.locator(".card", has_text="Ao A2")).to_contain_text("Chưa có số liệu")
+    expect(page.locator(".card", has_text="Ao A1")).to_contain_text("3,1")
+
+
+def test_charts_are_drawn_and_a_failed_reading_tells_why(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud, "/ponds/ao-a1")
+    expect(page.locator(".chart canvas")).to_have_count(4)
+    page.locator("#flagged summary").click()
+    expect(page.locator("#flagged tbody tr")).to_have_count(1)
+    expect(page.locator("#flagged tbody")).to_contain_text("14,5 nằm ngoài khoảng có thể đo trong nước")
+    page.locator(".chart .plot").first.hover(position={"x": 250, "y": 60})
+    expect(page.locator(".readout").first).to_contain_text(re.compile(r"\d,\d+ mg/L · \d\d:\d\d"))
+
+
+def test_alarms_tell_cause_and_advice_in_three_languages(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud, "/alarms")
+    expect(page.locator(".alarm").first).to_contain_text("Việc cần làm")
+    expect(page.locator(".alarm").first).to_contain_text("3,3")
+    expect(page.locator(".alarm.cleared")).to_have_count(1)
+    page.locator("a[hreflang=en]").click()
+    expect(page.locator(".alarm").first).to_contain_text("3.3")
+    page.locator("a[hreflang=km]").click()
+    assert page.locator("html").get_attribute("lang") == "km"
+    expect(page.locator(".draft")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_wider_than_the_screen(page: Page, cloud: Cloud, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(cloud.address + "/sign-in")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    sign_in(page, cloud)
+    for language in ("vi", "en", "km"):
+        for path in ("/ponds", "/ponds/ao-a1", "/alarms"):
+            page.goto(f"{cloud.address}{path}?lang={language}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, language)
+
+
+def test_a_new_reading_shows_without_reloading(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud)
+    card = page.locator(".card", has_text="Ao A2")
+    expect(card).to_contain_text("Chưa có số liệu")
+    page.wait_for_timeout(2500)
+    cloud.post(batch([sample(1, node=NODES["gw-a"][1], time=NOW, do=4.44, ph=7.9)]))
+    expect(card).to_contain_text("4,4", timeout=15_000)
+
+
+def test_the_log_and_the_folder_hold_no_secret(cloud: Cloud) -> None:
+    assert (cloud.folder / "secret.key").stat().st_mode & 0o777 == 0o600
+    log = (cloud.folder / "log").read_text()
+    for secret in (PASSWORD, *TOKENS.values(), (cloud.folder / "secret.key").read_text()):
+        assert secret not in log
