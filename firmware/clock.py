@@ -7,6 +7,16 @@ faster than real time.
 import asyncio
 import time
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.boundaries import HostClock, Rtc
+
+# MicroPython's real-time counter; CPython has its own.
+_ticks_ms: "Callable[[], int] | None" = getattr(time, "ticks_ms", None)
+_ticks_diff: "Callable[[int, int], int] | None" = getattr(time, "ticks_diff", None)
+
 # The ESP32 port counts from 2000, the Unix port and CPython from 1970; its floats have 32 bits, so times stay integers.
 EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # A clock that shows an earlier date was never set: 2026-01-01.
@@ -22,7 +32,7 @@ class BoardClock:
     origin : what `origin` was before a deep sleep, so that uptime goes on; ``None`` at a cold start
     """
 
-    def __init__(self, rtc: "object | None" = None, origin: "int | None" = None) -> None:
+    def __init__(self, rtc: "Rtc | None" = None, origin: "int | None" = None) -> None:
         self._rtc = rtc
         self._shift = 0
         self.origin = self._raw() if origin is None else origin
@@ -46,7 +56,7 @@ class BoardClock:
             self._shift += step
         else:
             year, month, day, hour, minute, second, weekday = time.gmtime(utc - EPOCH)[:7]
-            self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))  # type: ignore[attr-defined]
+            self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
         self.origin += step
 
     async def sleep(self, seconds: float) -> None:
@@ -63,14 +73,14 @@ class InjectedClock:
     known : false for a node that starts without a date, as after a power loss; then `set` gives it one
     """
 
-    def __init__(self, clock: "object", known: bool = True) -> None:
+    def __init__(self, clock: "HostClock", known: bool = True) -> None:
         self._clock = clock
         self._start = self._host()
         self._known = known
         self._shift = 0
 
     def _host(self) -> int:
-        return int(self._clock.now())  # type: ignore[attr-defined]
+        return int(self._clock.now())
 
     def now(self) -> "int | None":
         """Return UTC seconds since 1970, ``None`` while the clock was never set."""
@@ -87,7 +97,7 @@ class InjectedClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of the host's clock."""
-        await self._clock.sleep(max(0.0, seconds))  # type: ignore[attr-defined]
+        await self._clock.sleep(max(0.0, seconds))
 
 
 class Stopwatch:
@@ -106,8 +116,8 @@ class Stopwatch:
 
 
 def _ticks() -> int:
-    return time.ticks_ms() if hasattr(time, "ticks_ms") else time.monotonic_ns() // 1000000
+    return _ticks_ms() if _ticks_ms else time.monotonic_ns() // 1000000
 
 
 def _since(start: int) -> int:
-    return time.ticks_diff(_ticks(), start) if hasattr(time, "ticks_ms") else _ticks() - start
+    return _ticks_diff(_ticks(), start) if _ticks_diff else _ticks() - start

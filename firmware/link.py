@@ -5,14 +5,29 @@ import random
 
 from firmware.mqtt import LINK_ERRORS, Connection, MqttError
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def broker(host: str, port: int, client_id: str, **options: "object") -> "object":
+    from firmware.boundaries import Dial, OnMessage, Will
+
+
+def broker(host: str, port: int, client_id: str, **options: "Any") -> "Dial":  # noqa: ANN401 (handed on to `Connection.open`)
     """Return the `dial` of a `Link` that opens MQTT connections to one broker; `options` are those of `Connection.open`."""
 
-    async def dial(on_message: "object", will: "tuple[str, bytes] | None") -> Connection:
-        return await Connection.open(host, port, client_id, on_message, will=will, **options)  # type: ignore[arg-type]
+    async def dial(on_message: "OnMessage", will: "Will | None") -> Connection:
+        return await Connection.open(host, port, client_id, on_message, will=will, **options)
 
     return dial
+
+
+def _ignore(_topic: str, _payload: bytes) -> None:
+    """Take a message that nobody waits for."""
+
+
+def _nothing() -> None:
+    """Do nothing at a new connection."""
 
 
 class Link:
@@ -29,20 +44,20 @@ class Link:
     opened : connections opened so far
     """
 
-    def __init__(self, dial: "object", *, shortest: float = 1.0, longest: float = 300.0) -> None:
+    def __init__(self, dial: "Dial", *, shortest: float = 1.0, longest: float = 300.0) -> None:
         self._dial, self._shortest, self._longest = dial, shortest, longest
         self._connection: "Connection | None" = None
         self._change = asyncio.Event()
         self._paused = self._stopping = False
-        self._on_message: "object" = None
-        self._will: "tuple[str, bytes] | None" = None
+        self._on_message: "OnMessage" = _ignore
+        self._will: "Will | None" = None
         self._topics: "list[str]" = []
-        self._on_up: "object" = None
+        self._on_up: "Callable[[], None]" = _nothing
         self.failures = 0
         self.opened = 0
         self.error: "Exception | None" = None
 
-    def attach(self, on_message: "object", will: "tuple[str, bytes] | None", topics: "list[str]", on_up: "object") -> None:
+    def attach(self, on_message: "OnMessage", will: "Will | None", topics: "list[str]", on_up: "Callable[[], None]") -> None:
         """Say what to do with messages, the last will, what to subscribe to, and what to call at each new connection."""
         self._on_message, self._will, self._topics, self._on_up = on_message, will, topics, on_up
 
@@ -94,7 +109,7 @@ class Link:
 
     async def _once(self) -> None:
         try:
-            connection = await self._dial(self._on_message, self._will)  # type: ignore[operator]
+            connection = await self._dial(self._on_message, self._will)
         except LINK_ERRORS as error:
             self.error = error
             self.failures += 1
@@ -105,7 +120,7 @@ class Link:
         self.opened += 1
         try:
             await connection.subscribe(self._topics)
-            self._on_up()  # type: ignore[operator]
+            self._on_up()
             await connection.closed.wait()
         except LINK_ERRORS:
             pass
@@ -114,7 +129,7 @@ class Link:
         self.failures = 0 if connection.acknowledged else self.failures + 1
 
     def _back_off(self) -> float:
-        longest = min(self._longest, self._shortest * 2 ** min(self.failures, 20))
+        longest: float = min(self._longest, self._shortest * 2.0 ** min(self.failures, 20))
         return longest * (0.5 + random.random())  # noqa: S311 (spreads tries, keeps no secret)
 
     async def _wait(self, seconds: float) -> None:

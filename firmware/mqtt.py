@@ -6,6 +6,12 @@ every wait. Written from the standard (OASIS MQTT 3.1.1, 29 October 2014); secti
 
 import asyncio
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    import ssl
+
+    from firmware.boundaries import OnMessage, Task
+
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 2, 3, 4, 9, 13
 _REFUSALS = ("", "protocol version", "client id", "server unavailable", "user name or password", "not authorised")
 
@@ -75,7 +81,13 @@ class Connection:
     """
 
     def __init__(
-        self, reader: "object", writer: "object", on_message: "object", timeout: float, max_unacknowledged: int, max_packet: int
+        self,
+        reader: "asyncio.StreamReader",
+        writer: "asyncio.StreamWriter",
+        on_message: "OnMessage",
+        timeout: float,
+        max_unacknowledged: int,
+        max_packet: int,
     ) -> None:
         self._reader, self._writer, self._on_message = reader, writer, on_message
         self._timeout, self._max_unacknowledged, self._max_packet = timeout, max_unacknowledged, max_packet
@@ -83,7 +95,7 @@ class Connection:
         self._waiting: "dict[int, asyncio.Event]" = {}
         self._packet_id = 0
         self._heard = True
-        self._tasks: "list[asyncio.Task]" = []
+        self._tasks: "list[Task]" = []
         self.closed = asyncio.Event()
         self.error: "Exception | None" = None
         self.acknowledged = 0
@@ -94,12 +106,12 @@ class Connection:
         host: str,
         port: int,
         client_id: str,
-        on_message: "object",
+        on_message: "OnMessage",
         *,
         user: "str | None" = None,
         password: "str | None" = None,
         will: "tuple[str, bytes] | None" = None,
-        tls: "object | None" = None,
+        tls: "ssl.SSLContext | None" = None,
         server_name: "str | None" = None,
         keep_alive: int = 60,
         timeout: float = 10.0,  # noqa: ASYNC109 (MicroPython has no asyncio.timeout)
@@ -204,17 +216,17 @@ class Connection:
 
     async def _write(self, packet: bytes, rest: bytes) -> None:
         async with self._lock:  # MicroPython's streams take one writer at a time
-            self._writer.write(packet)  # type: ignore[attr-defined]
-            await self._writer.drain()  # type: ignore[attr-defined]
+            self._writer.write(packet)
+            await self._writer.drain()
             if rest:
-                self._writer.write(rest)  # type: ignore[attr-defined]
-                await self._writer.drain()  # type: ignore[attr-defined]
+                self._writer.write(rest)
+                await self._writer.drain()
 
     async def _packet(self) -> "tuple[int, bytes]":
-        head = (await self._reader.readexactly(1))[0]  # type: ignore[attr-defined]
+        head = (await self._reader.readexactly(1))[0]
         size, shift = 0, 0
         while True:
-            digit = (await self._reader.readexactly(1))[0]  # type: ignore[attr-defined]
+            digit = (await self._reader.readexactly(1))[0]
             size |= (digit & 0x7F) << shift
             if not digit & 0x80:
                 break
@@ -223,7 +235,7 @@ class Connection:
                 raise MqttError("the broker sent a malformed packet length")
         if size > self._max_packet:
             raise MqttError(f"the broker sent a packet of {size} B; at most {self._max_packet} fit")
-        return head, await self._reader.readexactly(size) if size else b""  # type: ignore[attr-defined]
+        return head, await self._reader.readexactly(size) if size else b""
 
     async def _read(self) -> None:
         try:
@@ -249,6 +261,7 @@ class Connection:
     async def _received(self, head: int, body: bytes) -> None:
         size = int.from_bytes(body[:2], "big")
         at = 2 + size
+        packet_id = b""
         if head & 0x06:
             packet_id, at = body[at : at + 2], at + 2
         if at > len(body):
@@ -257,8 +270,8 @@ class Connection:
             topic = str(body[2 : 2 + size], "utf-8")
         except ValueError:  # UnicodeError on both interpreters
             raise MqttError("the broker sent a topic that is not UTF-8")  # noqa: B904 (MicroPython does not chain)
-        self._on_message(topic, body[at:])  # type: ignore[operator]
-        if head & 0x06:
+        self._on_message(topic, body[at:])
+        if packet_id:
             await self._send(b"\x40\x02" + packet_id)
 
     async def _keep_alive(self, seconds: int) -> None:
@@ -284,8 +297,8 @@ class Connection:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        self._writer.close()  # type: ignore[attr-defined]
+        self._writer.close()
         try:
-            await asyncio.wait_for(self._writer.wait_closed(), 2)  # type: ignore[attr-defined]
+            await asyncio.wait_for(self._writer.wait_closed(), 2)
         except LINK_ERRORS:
             pass

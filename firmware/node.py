@@ -33,6 +33,14 @@ from vuong.contract import topics
 from vuong.contract.encode import cbor_pack, json_pack
 from vuong.quantities import QUANTITIES
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from firmware.boundaries import Board, Clock, Probe, Task, Values
+    from firmware.link import Link
+
 VERSION = "0.1.0"
 _TIGHT = sys.implementation.name == "micropython"
 
@@ -92,17 +100,17 @@ class Node:
         self,
         config: NodeConfig,
         *,
-        clock: "object",
-        probes: "list[object]",
+        clock: "Clock",
+        probes: "list[Probe]",
         queue: FlashQueue,
-        link: "object",
-        board: "object | None" = None,
+        link: "Link",
+        board: "Board | None" = None,
     ) -> None:
         self.config, self.clock, self.probes, self.queue, self.link, self._board = config, clock, probes, queue, link, board
         self.faults: "dict[str, str]" = {}
         self.boot, self.seq = self._draw_boot(), 0
         queue.begin(self.boot)
-        self._live: "tuple | None" = None
+        self._live: "tuple[int, int, int, int | None, Values] | None" = None
         self._sent: "dict[int, int]" = {}  # boot → highest sequence sent since the last rewind
         self._direct = (1, 0)  # sequences that went out as live ones since the last rewind, first and last
         self._pack_samples = config.pack_samples
@@ -110,11 +118,11 @@ class Node:
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
         self._status_due = True
         self._wake = asyncio.Event()
-        self._tasks: "list[asyncio.Task]" = []
+        self._tasks: "list[Task]" = []
         self._over, self._ended = asyncio.Event(), asyncio.Event()
         self._crash: "Exception | None" = None
         will = {"state": "offline", "boot": self.boot, "firmware": VERSION}
-        link.attach(  # type: ignore[attr-defined]
+        link.attach(
             self._on_message,
             (topics.topic(config.node, topics.STATUS), json.dumps(will).encode()),
             [topics.topic(config.node, c) for c in (topics.ACK, topics.CONFIG, topics.COMMAND)],
@@ -130,13 +138,13 @@ class Node:
 
     async def run(self) -> None:
         """Sample and send until cancelled or stopped; raise what no part of it could handle, so that a watchdog or supervisor restarts the node."""
-        parts = (self._sampling(), self._sending(), self._reporting(), self.link.run())  # type: ignore[attr-defined]
+        parts = (self._sampling(), self._sending(), self._reporting(), self.link.run())
         self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:
             await self._over.wait()
         finally:
             self._over.set()
-            await self.link.stop()  # type: ignore[attr-defined]
+            await self.link.stop()
             for task in self._tasks:
                 # CPython 3.11's wait_for may swallow a cancellation: every loop looks at `_over` as well.
                 task.cancel()
@@ -150,7 +158,7 @@ class Node:
 
     async def stop(self) -> None:
         """Say good-bye where there is a link, and end `run`."""
-        if self.link.is_up:  # type: ignore[attr-defined]
+        if self.link.is_up:
             try:
                 await self._publish_status("offline")
             except LINK_ERRORS:
@@ -159,9 +167,9 @@ class Node:
         if self._tasks:
             await self._ended.wait()
 
-    async def _guarded(self, part: "object") -> None:
+    async def _guarded(self, part: "Coroutine[Any, Any, None]") -> None:
         try:
-            await part  # type: ignore[misc]
+            await part
         except Exception as error:  # noqa: BLE001 (`run` raises it; MicroPython's gather would leave the other parts running)
             self._crash = error
             self._over.set()
@@ -173,10 +181,12 @@ class Node:
 
         A flash that takes nothing does not keep the newest sample from being sent.
         """
-        values, water, faults = {}, {}, {}
+        values: "Values" = {}
+        water: "dict[str, float]" = {}
+        faults: "dict[str, str]" = {}
         for probe in self.probes:
-            name = probe.quantity  # type: ignore[attr-defined]
-            value, unit, status = await probe.read(water)  # type: ignore[attr-defined]
+            name = probe.quantity
+            value, unit, status = await probe.read(water)
             if status == OK and value is not None and unit == QUANTITIES[name].unit:
                 water[name] = value
                 values[name] = QUANTITIES[name].scaled(value)
@@ -189,7 +199,7 @@ class Node:
             self._wake.set()
             return False
         self.seq += 1
-        uptime, now = self.clock.uptime(), self.clock.now()  # type: ignore[attr-defined]
+        uptime, now = self.clock.uptime(), self.clock.now()
         try:
             self.queue.append(self.boot, self.seq, uptime, now, values)
         except QueueError:
@@ -200,7 +210,7 @@ class Node:
         return True
 
     async def _sampling(self) -> None:
-        due = self.clock.uptime()  # type: ignore[attr-defined]
+        due = self.clock.uptime()
         while not self._over.is_set():
             try:
                 await self.sample()
@@ -208,14 +218,14 @@ class Node:
                 gc.collect()
                 self.faults["heap"] = "full"
             due += self.config.interval
-            late = self.clock.uptime() - due  # type: ignore[attr-defined]
+            late = self.clock.uptime() - due
             if late > self.config.interval:  # the clock jumped or the probes took too long: go on from here
                 due += late
-            await self.clock.sleep(due - self.clock.uptime())  # type: ignore[attr-defined]
+            await self.clock.sleep(due - self.clock.uptime())
 
     async def _reporting(self) -> None:
         while not self._over.is_set():
-            await self.clock.sleep(self.config.status_interval)  # type: ignore[attr-defined]
+            await self.clock.sleep(self.config.status_interval)
             self._status_due = True
             self._wake.set()
 
@@ -234,7 +244,7 @@ class Node:
             if start is not None:
                 return start + uptime - back
             if boot == self.boot:
-                now, here = self.clock.now(), self.clock.uptime()  # type: ignore[attr-defined]
+                now, here = self.clock.now(), self.clock.uptime()
                 return (now if now is not None else 0) + min(0, uptime - here) - back
             back += self.queue.end(boot) - uptime
             boots = self.queue.boots()
@@ -246,7 +256,7 @@ class Node:
     async def _sending(self) -> None:
         while not self._over.is_set():
             wait = self._resend
-            if self.link.is_up:  # type: ignore[attr-defined]
+            if self.link.is_up:
                 try:
                     wait = await self._send_next()
                 except LINK_ERRORS as error:
@@ -340,10 +350,10 @@ class Node:
         self._sent, self._direct = {}, (1, 0)
 
     async def _publish(self, channel: str, payload: bytes, retain: bool = False) -> None:
-        await self.link.publish(topics.topic(self.config.node, channel), payload, retain=retain)  # type: ignore[attr-defined]
+        await self.link.publish(topics.topic(self.config.node, channel), payload, retain=retain)
 
     async def _publish_status(self, state: str) -> None:
-        status = {
+        status: "dict[str, Any]" = {
             "state": state,
             "boot": self.boot,
             "firmware": VERSION,
@@ -353,7 +363,7 @@ class Node:
         if self.faults:
             status["probes"] = self.faults
         if self._board is not None:
-            status.update(self._board.health())  # type: ignore[attr-defined]
+            status.update(self._board.health())
         await self._publish(topics.STATUS, json.dumps(status).encode(), retain=True)
 
     # -- what the gateway says ----------------------------------------------------------------------------------------------------------
@@ -375,8 +385,8 @@ class Node:
             boot, seq, time = int(message["boot"]), int(message["seq"]), int(message["time"])
         except (ValueError, KeyError, TypeError):
             return  # not ours to repair: without an acknowledgement all is sent again
-        if self.clock.now() is None:  # type: ignore[attr-defined]
-            self.clock.set(time)  # type: ignore[attr-defined]
+        if self.clock.now() is None:
+            self.clock.set(time)
         self._resend = self.config.resend  # the gateway lives
         if self.queue.ack(boot, seq):
             self._silence.reset()

@@ -78,7 +78,7 @@ class Record:
     def __init__(self, buffer: "bytearray | bytes", at: int, size: int) -> None:
         head = struct.unpack_from(_HEAD, buffer, at)
         self.boot, self.seq, self.uptime, self.time, self.acked = head[1:]
-        self.values = {}
+        self.values: "dict[str, int]" = {}
         for offset in range(at + _HEAD_SIZE, at + size - _CRC_SIZE, _VALUE_SIZE):
             code, value = struct.unpack_from(_VALUE, buffer, offset)
             name = _NAMES.get(code)

@@ -117,9 +117,11 @@ class Gateway:
             try:
                 yield self
             finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                    await task
+                while not task.done():  # CPython 3.11's wait_for inside aiomqtt may swallow a cancellation
+                    task.cancel()
+                    await asyncio.sleep(0.005)
+                if not task.cancelled() and isinstance(task.exception(), aiomqtt.MqttError):
+                    pass  # the broker was taken away
 
 
 async def until(condition: object, limit: float = 10.0) -> None:
