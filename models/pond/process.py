@@ -123,7 +123,7 @@ class Pond:
 
     def _seen(self) -> dict[str, float]:
         w = self.water
-        # 1.7 NTU a unit of bloom at the surface of clear ponds up to tens: plankton and stirred silt, order of magnitude only
+        # plankton and stirred silt: an order of magnitude only
         turbidity = 12.0 * w.bloom * math.exp(self._silt.value) + 4.0
         return {
             "temperature": w.temperature,
@@ -231,7 +231,7 @@ def _saturation(temperature: float, salinity: float) -> float:
 
 def _carbon_at(constants: Constants, alkalinity: float, co2: float) -> float:
     """Return inorganic carbon (µmol/L) in equilibrium with `co2` µatm at `alkalinity` µmol/L, by bisection on pH."""
-    free, low, high = constants.k0 * co2 * 1e-6, 6.0, 10.0
+    free, low, high, carbon = constants.k0 * co2 * 1e-6, 6.0, 10.0, 0.0
     for _ in range(30):
         middle = 0.5 * (low + high)
         h: float = 10.0**-middle
