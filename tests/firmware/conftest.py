@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import shutil
 import socket
@@ -38,7 +39,7 @@ class Broker:
 
     def start(self) -> None:
         config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{self.settings}")
+        config.write_text(f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n{self.settings}")
         self.process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
@@ -120,8 +121,8 @@ class Gateway:
                 while not task.done():  # CPython 3.11's wait_for inside aiomqtt may swallow a cancellation
                     task.cancel()
                     await asyncio.sleep(0.005)
-                if not task.cancelled() and isinstance(task.exception(), aiomqtt.MqttError):
-                    pass  # the broker was taken away
+                if not task.cancelled():
+                    assert isinstance(task.exception(), aiomqtt.MqttError | None)  # the broker was taken away
 
 
 async def until(condition: object, limit: float = 10.0) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,7 +193,7 @@ class World:
 
 
 @pytest.fixture
-def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], None]]:
+def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     def run(world: World) -> None:
         loop = SimulatedTime()
         monkeypatch.setattr(firmware.clock, "_ticks", lambda: int(loop.time() * 1000))
@@ -202,7 +202,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], Non
         finally:
             loop.close()
 
-    yield run
+    return run
 
 
 def lives(first: int, count: int, folder: Path, run: Callable[[World], None]) -> int:
