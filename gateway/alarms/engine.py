@@ -28,6 +28,7 @@ NORMAL: Final = "normal"
 
 _IDS: Final = uuid.UUID("5e1c9b52-6d3e-4d0b-9a8e-1f0b6c1f7a11")
 _Key = tuple[str, str | None]  # alarm kind, quantity
+GATEWAY: Final = ""  # stands for the gateway itself where a node is expected
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class AlarmEngine:
     def __init__(self, gateway: str, nodes: Mapping[str, Pond]) -> None:
         self._gateway = gateway
         self._nodes = nodes
-        self._running: dict[str, dict[_Key, _Running]] = {node: {} for node in nodes}
+        self._running: dict[str, dict[_Key, _Running]] = {node: {} for node in (GATEWAY, *nodes)}
         self._latest: dict[str, int] = {}
         self._changed: dict[str, AlarmRow] = {}
         self._dirty: set[str] = set()
@@ -113,6 +114,32 @@ class AlarmEngine:
             condition = Condition.BEYOND if now - last > offline_after else Condition.INSIDE
             self._move(node, NODE_OFFLINE, None, condition, now, {"heard": last, "minutes": (now - last) // 60})
 
+    def system(self, kind: AlarmKind, condition: Condition, now: int, numbers: Numbers) -> None:
+        """Move an alarm of the gateway itself: its disk, its clock, its database.
+
+        A raised alarm whose numbers have changed gets a revision: what it counts goes to the cloud with it.
+        """
+        if not self._nodes:
+            return  # an alarm belongs to a pond
+        self._move(GATEWAY, kind, None, condition, now, numbers)
+        state = self._running[GATEWAY].get((kind.name, None))
+        if state is not None and state.row is not None and condition is Condition.BEYOND:
+            told = {**state.row["numbers"], **numbers}
+            if told != state.row["numbers"]:
+                state.row = {**state.row, "numbers": told, "revision": state.row["revision"] + 1}
+                self._change(GATEWAY, state.row)
+
+    def shift(self, seconds: int) -> None:
+        """Move all that is remembered in time: the gateway's clock was wrong by so much, and no alarm may come or go by its correction."""
+        for node in self._latest:
+            self._latest[node] += seconds
+        for node, running in self._running.items():
+            for state in running.values():
+                state.since += seconds
+                if state.inside is not None:
+                    state.inside += seconds
+                self._dirty.add(node)
+
     def _move(self, node: str, kind: AlarmKind, quantity: str | None, condition: Condition, time: int, numbers: Numbers) -> None:
         running = self._running[node]
         key = (kind.name, quantity)
@@ -151,14 +178,14 @@ class AlarmEngine:
             self._dirty.add(node)
 
     def _raise(self, node: str, kind: AlarmKind, quantity: str | None, since: int, time: int, numbers: Numbers) -> AlarmRow:
-        pond = self._nodes[node].id
+        pond = self._nodes[node].id if node else next(iter(self._nodes.values())).id
         # The same alarm must get the same id when the gateway takes a sample again after a crash.
         identity = f"{self._gateway}/{node}/{kind.name}/{quantity}/{time}"
         row: AlarmRow = {
             "id": str(uuid.uuid5(_IDS, identity)),
             "revision": 1,
             "pond": pond,
-            "node": node,
+            "node": node or None,
             "kind": kind.name,
             "quantity": quantity,
             "state": UNACKNOWLEDGED,
