@@ -39,6 +39,8 @@ class Limits:
     salinity_fall, salinity_rise : largest fall and rise of salinity within 24 h, ‰
     alkalinity : mg/L CaCO3
     ammonia_warning, ammonia_critical : un-ionised ammonia as NH3, mg/L
+    white_spot_cooling, white_spot_fall : cooling against the same hour of yesterday, °C, and fall of salinity within 24 h, ‰, that together are
+        taken for rain and cold
     """
 
     do: Band = Band(low_critical=3.0, low_warning=4.0)
@@ -52,6 +54,8 @@ class Limits:
     alkalinity: Band = Band(low_critical=60.0, low_warning=80.0, high_critical=180.0)
     ammonia_warning: float = 0.1
     ammonia_critical: float = 0.3
+    white_spot_cooling: float = 3.0
+    white_spot_fall: float = 2.0
 
     def band(self, quantity: str) -> Band | None:
         """Return the band of a quantity, ``None`` where there is none."""
