@@ -35,7 +35,7 @@ class Notifier:
                 return  # nobody listens any more: the next message may be heard, and the watchdog is what decides
 
     def ready(self) -> None:
-        """Say that the database is open and the broker subscribed: units that come after may start."""
+        """Say that the database is open and all that was known is restored: units that come after may start."""
         self._send("READY=1")
 
     def feed(self) -> None:

@@ -30,12 +30,7 @@ def test_messages_as_systemd_reads_them(systemd: tuple[socket.socket, dict[str, 
     notifier.ready()
     notifier.feed()
     notifier.stopping()
-    assert [listener.recv(256).decode() for _ in range(4)] == [
-        "READY=1",
-        "STATUS=12 nút, 3 cảnh báo X=1",
-        "WATCHDOG=1",
-        "STOPPING=1",
-    ]
+    assert [listener.recv(256) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
 def test_without_systemd_nothing_happens() -> None:
