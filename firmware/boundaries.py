@@ -72,3 +72,63 @@ class Board(Protocol):
     def health(self) -> dict[str, Any]:
         """Return any of battery (V), rssi (dBm), heap (B), reset (text)."""
         ...
+
+
+class Sleep(Protocol):
+    """``asyncio.sleep`` or a test's stand-in."""
+
+    def __call__(self, seconds: float, /) -> Awaitable[None]:
+        """Wait."""
+        ...
+
+
+class I2C(Protocol):
+    """The part of ``machine.I2C`` that drivers use; OSError where nobody answers."""
+
+    def writeto(self, address: int, data: bytes, /) -> object:
+        """Send bytes to an address."""
+        ...
+
+    def readfrom(self, address: int, size: int, /) -> bytes:
+        """Read bytes from an address."""
+        ...
+
+
+class OneWire(Protocol):
+    """The part of ``onewire.OneWire`` that drivers use."""
+
+    def reset(self) -> bool:
+        """Return whether anybody is there."""
+        ...
+
+    def writebyte(self, value: int, /) -> object:
+        """Send a byte."""
+        ...
+
+    def select_rom(self, rom: bytes, /) -> object:
+        """Address one device."""
+        ...
+
+    def readinto(self, buffer: bytearray, /) -> object:
+        """Fill a buffer."""
+        ...
+
+
+class Uart(Protocol):
+    """The part of ``machine.UART`` that drivers use."""
+
+    def write(self, data: bytes, /) -> object:
+        """Send bytes."""
+        ...
+
+    def read(self) -> "bytes | None":
+        """Return what came, ``None`` where nothing did."""
+        ...
+
+
+class Adc(Protocol):
+    """The part of ``machine.ADC`` that drivers use."""
+
+    def read_uv(self) -> int:
+        """Return microvolts at the pin, with the chip's calibration."""
+        ...

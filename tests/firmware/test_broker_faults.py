@@ -29,15 +29,26 @@ class Wire:
 
     def __init__(self, target: int) -> None:
         self.target, self.port = target, free_port()
+        self._open = asyncio.Event()
         self.hold = False
         self.delay = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def hold(self) -> bool:
+        return not self._open.is_set()
+
+    @hold.setter
+    def hold(self, wanted: bool) -> None:
+        if wanted:
+            self._open.clear()
+        else:
+            self._open.set()
+
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(4096):
-                while self.hold:
-                    await asyncio.sleep(0.05)
+                await self._open.wait()
                 await asyncio.sleep(self.delay)
                 writer.write(data)
                 await writer.drain()

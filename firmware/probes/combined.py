@@ -1,0 +1,68 @@
+"""Probes made of other probes: the median of repeated readings, and salinity from conductivity and temperature."""
+
+from firmware.probes import NOISY, OK, OUT_OF_RANGE
+from vuong.water import salinity
+
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from firmware.boundaries import Probe
+
+
+class Median:
+    """The median of repeated readings, which one wild value does not move.
+
+    Parameters
+    ----------
+    probe : read `times` times, at least half of them with success
+    spread : the most that the middle half may differ, in the quantity's unit; beyond it the probe is `NOISY`
+    """
+
+    def __init__(self, probe: "Probe", *, times: int = 5, spread: float) -> None:
+        self._probe, self._times, self._spread = probe, times, spread
+        self.quantity = probe.quantity
+
+    async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
+        """Return the median; see `firmware.probes`."""
+        values: "list[float]" = []
+        unit, reason = "", OK
+        for _ in range(self._times):
+            value, unit, status = await self._probe.read(water)
+            if value is not None and status == OK:
+                values.append(value)
+            else:
+                reason = status
+        if 2 * len(values) < self._times:
+            return None, unit, reason
+        values.sort()
+        n = len(values)
+        if values[n - 1 - n // 4] - values[n // 4] > self._spread:
+            return None, unit, NOISY
+        return (values[n // 2] if n % 2 else (values[n // 2 - 1] + values[n // 2]) / 2), unit, OK
+
+
+class Salinity:
+    """Practical salinity of the sample's conductivity and temperature (PSS-78)."""
+
+    quantity = "salinity"
+
+    async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
+        """Compute it from the readings before; see `firmware.probes`."""
+        if "conductivity" not in water or "temperature" not in water:
+            return None, "‰", "no conductivity or temperature"
+        try:
+            return salinity.from_conductivity(water["conductivity"], water["temperature"]), "‰", OK
+        except ValueError:
+            return None, "‰", OUT_OF_RANGE
+
+
+async def self_test(probes: "list[Probe]") -> "dict[str, str]":
+    """Read every probe once and return quantity → reason of the broken ones; empty where all is well."""
+    water: "dict[str, float]" = {}
+    broken: "dict[str, str]" = {}
+    for probe in probes:
+        value, _, status = await probe.read(water)
+        if value is None or status != OK:
+            broken[probe.quantity] = status
+        else:
+            water[probe.quantity] = value
+    return broken
