@@ -8,6 +8,9 @@ A probe is an object with
   compensation (temperature before conductivity before dissolved oxygen and pH). It never raises.
 """
 
+# Brackish water conducts more than 1 mS/cm; a probe in the air, or one whose cap dries, reads far less.
+IN_AIR_BELOW = 0.2  # mS/cm
+
 OK = "ok"
 NO_ANSWER = "no answer"
 NOT_IN_WATER = "not in water"

@@ -1,6 +1,6 @@
 """Probes made of other probes: the median of repeated readings, and salinity from conductivity and temperature."""
 
-from firmware.probes import NOISY, OK, OUT_OF_RANGE
+from firmware.probes import IN_AIR_BELOW, NOISY, NOT_IN_WATER, OK, OUT_OF_RANGE
 from vuong.water import salinity
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
@@ -53,6 +53,21 @@ class Salinity:
             return salinity.from_conductivity(water["conductivity"], water["temperature"]), "‰", OK
         except ValueError:
             return None, "‰", OUT_OF_RANGE
+
+
+class InWater:
+    """A probe that is believed only while the node's conductivity probe, read before it, is in water."""
+
+    def __init__(self, probe: "Probe") -> None:
+        self._probe = probe
+        self.quantity = probe.quantity
+
+    async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
+        """Read the probe; see `firmware.probes`."""
+        value, unit, status = await self._probe.read(water)
+        if status == OK and water.get("conductivity", IN_AIR_BELOW) < IN_AIR_BELOW:
+            return None, unit, NOT_IN_WATER
+        return value, unit, status
 
 
 async def self_test(probes: "list[Probe]") -> "dict[str, str]":
