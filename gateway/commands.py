@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.check.commands import register as register_check
+from gateway.lan.commands import register as register_lan
 from vuong import clock
 from vuong.command import CommandError
 
@@ -58,6 +59,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     replay.add_argument("--json", action="store_true", help="print one JSON object with the counts")
     replay.set_defaults(run=_replay)
     register_check(actions)
+    register_lan(actions)
 
 
 def _run(arguments: argparse.Namespace) -> int:

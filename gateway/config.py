@@ -39,6 +39,24 @@ class Cloud:
 
 
 @dataclass(frozen=True, slots=True)
+class Lan:
+    """Where API and page for the pond's own network are served; with `cert_file` and `key_file` by TLS."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - phones on the LAN are whom it is for; who may come in is gateway/lan/access.py
+    port: int = 8080
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HomeAssistant:
+    """Ponds as devices of a Home Assistant that reads the same broker; off unless asked for."""
+
+    enabled: bool = False
+    prefix: str = "homeassistant"
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One gateway.
 
@@ -58,6 +76,8 @@ class Config:
     ponds: dict[str, Pond]
     nodes: dict[str, Pond]
     offline_after: int = 900
+    lan: Lan = Lan()
+    home_assistant: HomeAssistant = HomeAssistant()
 
 
 class _Table:
@@ -96,6 +116,12 @@ class _Table:
         value = self.text(name, default)
         return value if value is default else base / Path(value).expanduser()
 
+    def yes(self, name: str, default: bool) -> bool:
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self.path}.{name} is {value!r}; give true or false")
+        return value
+
     def raw(self, name: str, default: Any) -> Any:  # noqa: ANN401
         return self._values.get(name, default)
 
@@ -119,6 +145,7 @@ def _pond(values: Any, path: str) -> Pond:  # noqa: ANN401
         limits=found,
         neighbours=tuple(neighbours),
         longitude=float(table.number("longitude", -180, 180, 105.97)),
+        species=table.text("species", "vannamei"),
     )
 
 
@@ -136,6 +163,24 @@ def _mqtt(values: Any, base: Path) -> Mqtt:  # noqa: ANN401
     if (found.cert_file is None) != (found.key_file is None):
         raise ConfigError("mqtt.cert_file and mqtt.key_file belong together; give both or neither")
     return found
+
+
+def _lan(values: Any, base: Path) -> Lan:  # noqa: ANN401
+    table = _Table(values, "lan", ("host", "port", "cert_file", "key_file"))
+    found = Lan(
+        host=table.text("host", Lan().host),
+        port=int(table.number("port", 1, 65535, Lan().port)),
+        cert_file=table.file("cert_file", base, None),
+        key_file=table.file("key_file", base, None),
+    )
+    if (found.cert_file is None) != (found.key_file is None):
+        raise ConfigError("lan.cert_file and lan.key_file belong together; give both or neither")
+    return found
+
+
+def _home_assistant(values: Any) -> HomeAssistant:  # noqa: ANN401
+    table = _Table(values, "home_assistant", ("enabled", "prefix"))
+    return HomeAssistant(enabled=table.yes("enabled", default=False), prefix=table.text("prefix", "homeassistant"))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -162,7 +207,7 @@ def parse(document: dict[str, Any], base: Path) -> Config:
     ConfigError
         naming field, value and remedy
     """
-    top = _Table(document, "the file", ("gateway", "mqtt", "cloud", "ponds", "nodes"))
+    top = _Table(document, "the file", ("gateway", "mqtt", "cloud", "lan", "home_assistant", "ponds", "nodes"))
     own = _Table(top.raw("gateway", {}), "gateway", ("id", "name", "database", "offline_after"))
     ponds: dict[str, Pond] = {}
     for number, values in enumerate(_rows(top, "ponds"), 1):
@@ -186,6 +231,7 @@ def parse(document: dict[str, Any], base: Path) -> Config:
             raise ConfigError(f"nodes[{number}].pond is {pond_id!r}; known ponds are {', '.join(ponds) or 'none: add [[ponds]]'}")
         nodes[node] = ponds[pond_id]
     name = own.text("id")
+    lan, home = _lan(top.raw("lan", {}), base), _home_assistant(top.raw("home_assistant", {}))
     cloud = None
     if top.raw("cloud", None) is not None:
         table = _Table(top.raw("cloud", None), "cloud", ("url", "token_file"))
@@ -202,6 +248,8 @@ def parse(document: dict[str, Any], base: Path) -> Config:
         ponds=ponds,
         nodes=nodes,
         offline_after=int(own.number("offline_after", 30, 604800, 900)),
+        lan=lan,
+        home_assistant=home,
     )
 
 

@@ -43,6 +43,7 @@ class Pond:
     limits: Limits
     neighbours: tuple[str, ...] = ()
     longitude: float = 105.97  # Sóc Trăng; only the diel harmonics' phase starts from it
+    species: str = "vannamei"
 
 
 @dataclass(slots=True)

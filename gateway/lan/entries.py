@@ -1,0 +1,165 @@
+"""What people said, kept in the gateway's database: acknowledgements, hand readings, calibrations.
+
+The LAN process adds to the table, the gateway process applies what is new to its alarms and exchanges entries with the cloud. Entries are never
+changed, and a repeat adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.store.schema import connect
+from vuong.contract.api import Entry, EntryKind
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, pond TEXT NOT NULL, at INTEGER NOT NULL, person TEXT NOT NULL, place TEXT NOT NULL,
+    content TEXT NOT NULL,
+    alarm TEXT,  -- of an acknowledgement
+    sent INTEGER NOT NULL  -- whether the cloud has it
+);
+CREATE INDEX IF NOT EXISTS entries_unsent ON entries (position) WHERE sent = 0;
+CREATE INDEX IF NOT EXISTS entries_pond ON entries (pond, kind, at);
+CREATE INDEX IF NOT EXISTS entries_alarm ON entries (alarm) WHERE alarm IS NOT NULL;
+CREATE TABLE IF NOT EXISTS exchange (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- where the cloud's entries go on
+"""
+_COLUMNS: Final = "id, kind, pond, at, person, place, content"
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    name, kind, pond, at, person, place, content = row
+    return {"id": name, "kind": kind, "pond": pond, "at": at, "by": person, "where": place, "content": json.loads(content)}
+
+
+class Entries:
+    """A connection of its own to the entries.
+
+    Parameters
+    ----------
+    path : the gateway's database
+
+    Raises
+    ------
+    gateway.store.schema.StoreError
+        if the file cannot be used
+    """
+
+    def __init__(self, path: Path) -> None:
+        # FULL: an acknowledgement that the farmer saw confirmed must not be gone after a power cut.
+        self._connection = connect(path)
+        self._connection.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def add(self, entries: Iterable[Entry], *, sent: bool = False) -> int:
+        """Add those that are new; return how many were. An entry that the cloud has too is marked as sent.
+
+        Raises
+        ------
+        sqlite3.Error
+            if they could not be written; none of them is then
+        """
+        rows = [
+            (
+                e["id"],
+                e["kind"],
+                e["pond"],
+                e["at"],
+                e["by"],
+                e["where"],
+                json.dumps(e["content"], ensure_ascii=False),
+                e["content"]["alarm"] if e["kind"] == EntryKind.ACKNOWLEDGEMENT else None,
+                sent,
+            )
+            for e in entries
+        ]
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            (before,) = execute("SELECT count(*) FROM entries").fetchone()
+            self._connection.executemany(
+                f"INSERT INTO entries ({_COLUMNS}, alarm, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                " ON CONFLICT (id) DO UPDATE SET sent = max(sent, excluded.sent) WHERE excluded.sent > sent",
+                rows,
+            )
+            (after,) = execute("SELECT count(*) FROM entries").fetchone()
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return int(after - before)
+
+    def get(self, name: str) -> Entry | None:
+        """Return an entry by its id."""
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM entries WHERE id = ?", (name,)).fetchone()  # noqa: S608
+        return _entry(row) if row else None
+
+    def after(self, position: int, limit: int = 500) -> list[tuple[int, Entry]]:
+        """Return ``(position, entry)`` of the entries after a position, in the order in which they came."""
+        rows = self._connection.execute(
+            f"SELECT position, {_COLUMNS} FROM entries WHERE position > ? ORDER BY position LIMIT ?",  # noqa: S608
+            (position, limit),
+        )
+        return [(at, _entry(row)) for at, *row in rows]
+
+    def of_pond(self, pond: str, kind: EntryKind, start: int, end: int, limit: int = 1000) -> list[Entry]:
+        """Return a pond's entries of one kind within ``start <= at < end``, the newest first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM entries WHERE pond = ? AND kind = ? AND at >= ? AND at < ? ORDER BY at DESC, id LIMIT ?",  # noqa: S608
+            (pond, kind, start, end, limit),
+        )
+        return [_entry(row) for row in rows]
+
+    def acknowledgements(self, alarms: Collection[str]) -> dict[str, list[Entry]]:
+        """Return the acknowledgements of some alarms, by alarm."""
+        found: dict[str, list[Entry]] = {}
+        names = list(alarms)
+        for begin in range(0, len(names), 500):
+            part = names[begin : begin + 500]
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM entries WHERE alarm IN ({', '.join('?' * len(part))})",  # noqa: S608
+                part,
+            )
+            for row in rows:
+                entry = _entry(row)
+                found.setdefault(entry["content"]["alarm"], []).append(entry)
+        return found
+
+    def unsent(self, limit: int) -> list[Entry]:
+        """Return what the cloud has not got, acknowledgements first."""
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM entries WHERE sent = 0 ORDER BY alarm IS NULL, position LIMIT ?",  # noqa: S608
+            (limit,),
+        )
+        return [_entry(row) for row in rows]
+
+    def mark_sent(self, names: Iterable[str]) -> None:
+        """Remember that the cloud has these, or will never take them."""
+        self._connection.executemany("UPDATE entries SET sent = 1 WHERE id = ?", [(name,) for name in names])
+
+    def last(self) -> int:
+        """Return the highest position that there was."""
+        (position,) = self._connection.execute("SELECT ifnull(max(position), 0) FROM entries").fetchone()
+        return int(position)
+
+    def note(self, name: str) -> str | None:
+        """Return what `set_note` kept."""
+        row = self._connection.execute("SELECT value FROM exchange WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_note(self, name: str, value: str) -> None:
+        """Keep where the exchange with the cloud stands."""
+        self._connection.execute("INSERT OR REPLACE INTO exchange VALUES (?, ?)", (name, value))
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection, for `gateway.lan.access` and tests."""
+        return self._connection

@@ -1,0 +1,103 @@
+"""Texts, numbers and times of the LAN page as the reader's language writes them."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Any, Final
+
+from vuong import i18n
+from vuong.flags import Flag
+from vuong.quantities import QUANTITIES
+
+# How many decimals help a person; probes store more.
+_DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
+_UNKNOWN: Final = "–"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+class _Filled(dict[str, str]):
+    """Numbers of a text; one that is not there shows as a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return _UNKNOWN
+
+
+def ui(key: str, language: str, /, **numbers: object) -> str:
+    """Return a text of the page."""
+    return i18n.text(f"lan.{key}", language, folder="gateway", **numbers)
+
+
+def value_text(value: float, quantity: str, language: str) -> str:
+    """Return a value as a person reads it, without its unit."""
+    return i18n.number(value, _DIGITS.get(quantity, 1), language)
+
+
+def quantity_text(quantity: str, language: str) -> str:
+    """Return the name of a quantity, one that probes measure or one of a test kit."""
+    return i18n.text(f"quantity.{quantity}", language) if quantity in QUANTITIES else ui(f"quantity.{quantity}", language)
+
+
+def age_text(seconds: float, language: str) -> str:
+    """Return how long ago something was."""
+    if seconds < _MINUTE:
+        return ui("age.now", language)
+    if seconds < _HOUR:
+        return ui("age.minutes", language, n=int(seconds // _MINUTE))
+    if seconds < 2 * _DAY:
+        return ui("age.hours", language, n=int(seconds // _HOUR))
+    return ui("age.days", language, n=int(seconds // _DAY))
+
+
+def moment_text(time: float, now: float) -> str:
+    """Return a time as a clock shows it; with its date where that is not today's."""
+    today = i18n.moment(time, "%d/%m/%Y") == i18n.moment(now, "%d/%m/%Y")
+    return i18n.moment(time) if today else i18n.moment(time, "%H:%M · %d/%m")
+
+
+def reason_text(reason: dict[str, Any], quantity: str, flag: Flag, language: str) -> str:
+    """Return why a reading was flagged; where no catalogue has its reason, only that it was."""
+    numbers = {"unit": QUANTITIES[quantity].unit} | {
+        name: i18n.number(value, QUANTITIES[quantity].digits, language) if isinstance(value, float) else str(value)
+        for name, value in reason.items()
+        if name != "key"
+    }
+    try:
+        template = i18n.text(str(reason.get("key")), language, folder="gateway")
+    except i18n.MissingTextError:
+        return ui("flag.fail" if flag is Flag.FAIL else "flag.suspect", language)
+    return Formatter().vformat(template, (), _Filled(numbers))
+
+
+class AlarmTexts:
+    """The sentences of one alarm.
+
+    Parameters
+    ----------
+    kind, quantity, raised, numbers : of the alarm
+    pond : the pond's name
+    language : of the reader
+    """
+
+    def __init__(self, kind: str, quantity: str | None, pond: str, raised: int, numbers: dict[str, Any], language: str) -> None:
+        self._kind, self._language = kind, language
+        self._fields = _Filled(pond=pond, since=i18n.moment(raised))
+        if quantity in QUANTITIES:
+            unit = "" if quantity == "ph" else QUANTITIES[quantity].unit
+            self._fields |= {"quantity": quantity_text(quantity, language), "unit": unit}
+        for name, number in numbers.items():
+            self._fields[name] = self._number(name, number, quantity, numbers)
+
+    def part(self, part: str) -> str:
+        """Return ``title``, ``cause`` or ``advice``."""
+        return Formatter().vformat(i18n.text(f"alarm.{self._kind}.{part}", self._language), (), self._fields)
+
+    def _number(self, name: str, number: object, quantity: str | None, numbers: dict[str, Any]) -> str:
+        if name == "since" and isinstance(number, int | float):
+            return i18n.moment(number)
+        if name == "reason" and quantity in QUANTITIES:
+            return reason_text({**numbers, "key": number}, quantity, Flag.FAIL, self._language)
+        if name == "quantity" and number in QUANTITIES:
+            return quantity_text(str(number), self._language)
+        if isinstance(number, int | float):
+            return value_text(number, quantity or "", self._language)
+        return str(number)
