@@ -211,7 +211,7 @@ def stages(count: int, nodes: int, folder: Path) -> dict[str, float]:
 
     def commit() -> None:
         for at in range(0, count, 100):
-            store.commit(Changes(samples=rows[at : at + 100], ledger=ledger.touched))
+            store.commit(Changes(samples=rows[at : at + 100], ledger=[entry.row(key) for key, entry in ledger.touched.items()]))
 
     timed("commit, 100 messages each", commit)
     store.close()

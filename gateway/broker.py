@@ -20,6 +20,8 @@ SUBSCRIPTIONS: Final = tuple((topics.topic("+", channel), 1) for channel in (top
 # One commit costs a disk flush whatever its size: messages are gathered for so long, or up to so many.
 GATHER: Final = 0.05
 MOST: Final = 2000
+# A flood that comes faster than it can be judged must not fill the memory: what does not fit is dropped, and the nodes send it again.
+MOST_WAITING: Final = 20_000
 RECONNECT: Final = 1.0
 
 
@@ -76,7 +78,7 @@ class Broker:
             await asyncio.sleep(RECONNECT)
 
     async def _listen(self) -> None:
-        inbox: asyncio.Queue[aiomqtt.Message] = asyncio.Queue()
+        inbox: asyncio.Queue[aiomqtt.Message] = asyncio.Queue(MOST_WAITING)
         async with aiomqtt.Client(
             self._mqtt.host,
             self._mqtt.port,
@@ -90,16 +92,24 @@ class Broker:
         ) as client:
             await client.subscribe(list(SUBSCRIPTIONS))
             _LOG.info("connected to the broker at %s:%d", self._mqtt.host, self._mqtt.port)
-            async for first in client.messages:
-                await asyncio.sleep(GATHER)
-                batch = [first]
-                while not inbox.empty() and len(batch) < MOST:
-                    batch.append(inbox.get_nowait())
-                await self._process(client, batch)
+            commit: asyncio.Task[None] | None = None
+            try:
+                async for first in client.messages:
+                    await asyncio.sleep(GATHER)
+                    batch = [first]
+                    while not inbox.empty() and len(batch) < MOST:
+                        batch.append(inbox.get_nowait())
+                    self._ingest.take((message.topic.value, _bytes(message.payload)) for message in batch)
+                    # While one transaction is flushed the next is taken in, and no more than that.
+                    if commit is not None:
+                        await commit
+                    commit = asyncio.create_task(self._commit(client))
+            finally:
+                if commit is not None:
+                    await commit
 
-    async def _process(self, client: aiomqtt.Client, batch: list[aiomqtt.Message]) -> None:
-        self._ingest.take((message.topic.value, _bytes(message.payload)) for message in batch)
-        acks = self._ingest.commit_or_recover()
+    async def _commit(self, client: aiomqtt.Client) -> None:
+        acks = await self._ingest.commit_aside()
         self._committed()
         for ack in acks:
             topic, payload = ack.message()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,7 +16,11 @@ from gateway.config import Config
 from gateway.ledger import Ledger
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
+from gateway.store.schema import DamagedError, is_damage
+from gateway.store.space import Space
 from gateway.store.store import Changes, Quarantined, Store, sample_row
+from gateway.system_alarms import SystemAlarms
+from gateway.timekeeping import NodeClocks, Timekeeper
 from vuong.clock import Clock
 from vuong.contract import topics
 from vuong.contract.batch import StatusRow
@@ -27,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 # A snapshot costs a write of all models; learning again what came after it costs time at the next start. Both stay around a second.
 SNAPSHOT_SAMPLES: Final = 10_000
 SNAPSHOT_SECONDS: Final = 900
+RELEARNED: Final = 50_000  # samples at most that pass the stages again at a start: some seconds
+UNKNOWN_TIME: Final = 946_684_800  # told to nodes while the gateway does not know the time itself: no node sets its clock to 2000
 LARGEST_KEPT: Final = 2048  # bytes of a quarantined payload
 _FORMS: Final[dict[str, Literal["json", "cbor"]]] = {topics.DATA: "json", topics.BACKLOG: "cbor"}
 _DETAILS: Final = ("boot", "firmware", "battery", "rssi", "heap", "reset")
@@ -47,6 +54,15 @@ class Ack:
         return topics.topic(self.node, topics.ACK), orjson.dumps({"boot": self.boot, "seq": self.seq, "time": self.time})
 
 
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """All that is written at once, and what is true when it is: the acknowledgements, and where the models' snapshot stands."""
+
+    changes: Changes
+    acks: list[Ack]
+    snapshot: tuple[int, float] | None
+
+
 class Ingest:
     """Takes messages, and once they are committed says what may be acknowledged.
 
@@ -54,14 +70,17 @@ class Ingest:
     ----------
     config : the gateway's configuration
     store : its database
-    clock : time of arrival
+    clock : time of arrival; it may be wrong, see `gateway.timekeeping`
     """
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
-        self._config, self._store, self._clock = config, store, clock
+        self._config, self._store = config, store
+        self.clock = clock if isinstance(clock, Timekeeper) else Timekeeper(clock, store.last_moment())
+        self.space = Space(store)
         self.counts: Counter[str] = Counter()
         self._strangers: set[str] = set()
-        self._started = int(clock.now())
+        self._started = int(self.clock.now())
+        self._writing = asyncio.Lock()
         self._load()
 
     def _load(self) -> None:
@@ -79,17 +98,27 @@ class Ingest:
                 latest[node] = max(latest[node], entry.latest)
                 self._heard[node] = max(self._heard[node], entry.heard)
         states = store.alarm_states()
-        for node in nodes:
-            self._pipeline.alarms.restore(node, states.get(node, b""), latest[node])
+        for node in ("", *nodes):
+            try:
+                self._pipeline.alarms.restore(node, states.get(node, b""), latest.get(node, 0))
+            except Exception:  # noqa: BLE001 - salvaged from a damaged file: the alarms of that node begin anew
+                _LOG.exception("the state of the alarms of node %r cannot be used", node)
+                self._pipeline.alarms.restore(node, b"", latest.get(node, 0))
+        self._node_clocks = NodeClocks(store.state("node_clocks"))
+        self._system_alarms = SystemAlarms(self._pipeline.alarms, store)
+        # What was stamped from here on has no time service behind it; a gateway that was in doubt when it ended still is.
+        doubt = store.state("doubt")
+        self._doubt: int = doubt if isinstance(doubt, int) else self._position
         snapshots = store.snapshots()
         self._snapshot_position = max((position for _, _, position, _ in snapshots), default=0)
-        self._snapshot_time = self._clock.now()
-        count = self._pipeline.restore(snapshots, store.samples_after(self._snapshot_position))
+        self._snapshot_time = self.clock.now()
+        learned_from = max(self._snapshot_position, self._position - 1 - RELEARNED)
+        count = self._pipeline.restore(snapshots, store.samples_after(learned_from))
         _LOG.info("ready at position %d; learned from %d samples since the last snapshot", self._position, count)
 
     def take(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Take ``(topic, payload)`` messages in; nothing of them may be acknowledged before `commit`."""
-        arrived = int(self._clock.now())
+        arrived = int(self.clock.now())
         nodes, counts = self._config.nodes, self.counts
         for topic, payload in messages:
             counts["messages"] += 1
@@ -113,7 +142,10 @@ class Ingest:
                     continue
                 for problem in decoded.problems:
                     self._quarantine(topic, payload, str(problem))
+                live = channel == topics.DATA
                 for sample in decoded.samples:
+                    if not sample.estimated:
+                        self._set_right(sample, arrived, live=live)
                     self._sample(sample, arrived)
                 self._heard[node] = arrived
             elif channel == topics.STATUS:
@@ -128,6 +160,22 @@ class Ingest:
         observation = self._pipeline.take(sample, arrived)
         self._changes.samples.append(sample_row(self._position, observation))
         self._position += 1
+
+    def _set_right(self, sample: Sample, arrived: int, *, live: bool) -> None:
+        """Move a time that its node stamped by a clock that is known to be off."""
+        clocks, node = self._node_clocks, sample.node
+        if live and self.clock.trusted:
+            before = clocks.offsets.get(node)
+            clocks.observe(node, sample.time, arrived)
+            after = clocks.offsets.get(node)
+            if before != after:
+                self._changes.state["node_clocks"] = clocks.offsets
+                if before is None or after is None:
+                    _LOG.warning("the clock of node %s is %s s ahead; its times are set right", node, after or 0)
+        offset = clocks.offsets.get(node)
+        if offset is not None:
+            sample.time -= offset
+            sample.estimated = True
 
     def _status(self, node: str, topic: str, payload: bytes, arrived: int) -> None:
         try:
@@ -157,66 +205,140 @@ class Ingest:
     def _quarantine(self, topic: str, payload: bytes, reason: str) -> None:
         self.counts["quarantined"] += 1
         self._changes.quarantine.append(
-            Quarantined(int(self._clock.now()), topic[:200], reason[:500], bytes(payload[:LARGEST_KEPT]))
+            Quarantined(int(self.clock.now()), topic[:200], reason[:500], bytes(payload[:LARGEST_KEPT]))
         )
 
     def tick(self) -> None:
-        """Look at the clock: raise and clear the alarms of silent nodes."""
-        self._pipeline.alarms.tick(int(self._clock.now()), self._heard, self._config.offline_after)
+        """Look at clock and disk: raise and clear the alarms of silent nodes and of the gateway itself."""
+        now = int(self.clock.now())
+        if self.clock.verify():
+            self._doubt = self._position
+        self._pipeline.alarms.tick(now, self._heard, self._config.offline_after)
+        self._changes.state |= self._system_alarms.tick(now, self.clock, self.space)
 
-    def commit(self, *, snapshot: bool = False) -> list[Ack]:
-        """Write all that was taken since the last commit; return the acknowledgements that are now true, one a node and boot.
+    def status(self) -> str:
+        """Return in one line what the gateway is about, for systemd's ``STATUS=``."""
+        now = self.clock.now()
+        heard = sum(now - last <= self._config.offline_after for last in self._heard.values())
+        wrong = "" if self.clock.trusted else "; the clock is wrong"
+        full = "; the disk is full" if self.space.short else ""
+        return f"{self.counts['committed']} samples stored, {heard} of {len(self._heard)} nodes heard{wrong}{full}"
+
+    @property
+    def held_from(self) -> int | None:
+        """Position of the first sample whose time is known to be wrong; ``None`` while the clock is believed."""
+        return None if self.clock.trusted else self._doubt
+
+    def prepare(self, *, snapshot: bool = False) -> Transaction | None:
+        """Take what came in since the last call out as one transaction; ``None`` where there is nothing to write.
 
         Parameters
         ----------
         snapshot : write the models' state too, whether it is due or not
+        """
+        changes, touched = self._changes, self._ledger.touched
+        changes.alarms, changes.alarm_states = self._pipeline.alarms.drain()
+        changes.journal = self._pipeline.alarms.drain_journal()
+        now = self.clock.now()
+        since = self._position - 1 - self._snapshot_position
+        due = since >= SNAPSHOT_SAMPLES or (since and not 0 <= now - self._snapshot_time < SNAPSHOT_SECONDS)
+        # While the time is not known the models' last sound state is kept: they learn again when it is.
+        if snapshot or (due and self.clock.trusted):
+            changes.snapshots = self._pipeline.snapshots(self._position - 1)
+        if not (touched or snapshot or changes):
+            return None
+        changes.ledger = [entry.row(key) for key, entry in touched.items()]
+        changes.state["last"] = int(now)
+        changes.state["doubt"] = self._doubt if not self.clock.verified else None
+        told = int(now) if self.clock.trusted else UNKNOWN_TIME
+        acks = [Ack(node, boot, entry.mark, told) for (node, boot), entry in touched.items()]
+        self._changes, self._ledger.touched = Changes(), {}
+        return Transaction(changes, acks, (self._position - 1, now) if changes.snapshots else None)
+
+    def done(self, written: Transaction) -> list[Ack]:
+        """Take note that a transaction is on the disk; return the acknowledgements that are now true, one a node and boot."""
+        if written.snapshot:
+            self._snapshot_position, self._snapshot_time = written.snapshot
+        self.counts["committed"] += len(written.changes.samples)
+        return written.acks
+
+    def commit(self, *, snapshot: bool = False) -> list[Ack]:
+        """Write all that was taken; return the acknowledgements that are now true.
 
         Raises
         ------
         sqlite3.Error
             if nothing could be written; call `recover` before the next message
         """
-        changes, touched = self._changes, self._ledger.touched
-        changes.ledger = touched
-        changes.alarms, changes.alarm_states = self._pipeline.alarms.drain()
-        now = self._clock.now()
-        since = self._position - 1 - self._snapshot_position
-        due = since >= SNAPSHOT_SAMPLES or (since and not 0 <= now - self._snapshot_time < SNAPSHOT_SECONDS)
-        if snapshot or due:
-            changes.snapshots = self._pipeline.snapshots(self._position - 1)
-        if not (
-            changes.samples
-            or touched
-            or changes.alarms
-            or changes.alarm_states
-            or changes.statuses
-            or changes.quarantine
-            or snapshot
-        ):
+        self._correct()
+        transaction = self.prepare(snapshot=snapshot)
+        if transaction is None:
             return []
-        self._store.commit(changes)
-        if changes.snapshots:
-            self._snapshot_position, self._snapshot_time = self._position - 1, now
-        self.counts["committed"] += len(changes.samples)
-        self._changes, self._ledger.touched = Changes(), {}
-        return [Ack(node, boot, entry.mark, int(now)) for (node, boot), entry in touched.items()]
+        self._store.commit(transaction.changes)
+        return self.done(transaction)
 
-    def commit_or_recover(self) -> list[Ack]:
-        """Commit; where the database refuses, say so, acknowledge nothing and go on: the nodes still hold what was not written.
+    async def commit_aside(self) -> list[Ack]:
+        """Commit in a thread, so that messages can be taken meanwhile; where the database refuses, acknowledge nothing and go on.
+
+        The nodes still hold what was not written.
 
         Raises
         ------
+        DamagedError
+            if the file is damaged: it must be salvaged before anything else
         sqlite3.Error
             if the database cannot even be read; the process must end and be started anew
         """
-        try:
-            return self.commit()
-        except sqlite3.Error as error:
-            self.counts["failed_commits"] += 1
-            _LOG.error("the database took nothing (%s); nothing is acknowledged. Check disk space and the SD card", error)
-            self.recover()
-            return []
+        async with self._writing:
+            try:
+                self._correct()
+                transaction = self.prepare()
+                if transaction is None:
+                    return []
+                await _finished(asyncio.to_thread(self._store.commit, transaction.changes))
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    raise DamagedError(str(error)) from error
+                self.counts["failed_commits"] += 1
+                _LOG.error("the database took nothing (%s); nothing is acknowledged. Check disk space and the SD card", error)
+                await _finished(asyncio.to_thread(self.space.make, int(self.clock.now()), urgent=True))
+                self.recover()
+                return []
+            return self.done(transaction)
+
+    async def make_room(self) -> None:
+        """See that the disk has room for what comes next."""
+        async with self._writing:
+            await _finished(asyncio.to_thread(self.space.make, int(self.clock.now())))
 
     def recover(self) -> None:
         """After a failed commit: forget what was not written and stand again where the database stands; the nodes still hold it."""
         self._load()
+
+    def _correct(self) -> None:
+        """Move what was stamped in doubt, once the right time is known again."""
+        seconds = self.clock.correction()
+        if not seconds:
+            return
+        transaction = self.prepare()
+        if transaction is not None:
+            self._store.commit(transaction.changes)
+        began = self._store.moment_of(self._doubt)
+        if began is not None:
+            _LOG.warning("the clock was wrong by %d s: times from position %d on are repaired", seconds, self._doubt)
+        self._pipeline.alarms.shift(seconds)
+        _, states = self._pipeline.alarms.drain()
+        self._store.shift(self._doubt, seconds, states)
+        self._started += seconds
+        self._load()
+        self._doubt = self._position
+
+
+async def _finished(work: Coroutine[None, None, None]) -> None:
+    """Wait for work in a thread even when cancelled: a thread cannot be stopped, and the connection is its own until it ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import orjson
+
 from gateway.intervals import Intervals
 from vuong.readings import Sample
 
@@ -11,6 +13,7 @@ from vuong.readings import Sample
 MOST_HOLES = 1000
 
 BootKey = tuple[str, int]
+LedgerRow = tuple[str, int, int, str, int, int]
 
 
 @dataclass(slots=True)
@@ -34,6 +37,10 @@ class Entry:
     def mark(self) -> int:
         """Highest sequence up to which nothing is missing that can still come."""
         return self.received.end_of(self.floor)
+
+    def row(self, key: BootKey) -> LedgerRow:
+        """Return the entry as it stands now, as a row of the database."""
+        return (*key, self.floor, orjson.dumps(list(self.received)).decode(), self.heard, self.latest)
 
 
 class Ledger:

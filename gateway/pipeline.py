@@ -39,11 +39,11 @@ class Pipeline:
 
     def _pass(self, sample: Sample, arrived: int, steps: Iterable[Stage | AlarmEngine]) -> Observation:
         observation = Observation(sample, self._nodes[sample.node], arrived)
-        try:
-            for step in steps:
+        for step in steps:
+            try:
                 step.update(observation)
-        except Exception:  # noqa: BLE001 - a mistake of ours in one test must not cost a pond its reading: it is stored, not evaluated
-            _LOG.exception("sample %s/%d/%d could not be judged", sample.node, sample.boot, sample.seq)
+            except Exception:  # noqa: BLE001, PERF203 - a mistake of ours in one test costs a pond neither its reading nor its alarms
+                _LOG.exception("sample %s/%d/%d could not be judged by all tests", sample.node, sample.boot, sample.seq)
         if len(observation.assessments) < len(sample.values):
             for name in sample.values:
                 observation.assessments.setdefault(name, Assessment())
@@ -58,7 +58,10 @@ class Pipeline:
         by_name = {type(stage).__name__: stage for stage in self.stages}
         for node, name, _, state in snapshots:
             if state and name in by_name and node in self._nodes:
-                by_name[name].restore(node, state)
+                try:
+                    by_name[name].restore(node, state)
+                except Exception:  # noqa: BLE001 - salvaged from a damaged file, or of an older version: it learns anew
+                    _LOG.exception("what %s remembered of node %s cannot be used; it learns anew", name, node)
         count = 0
         for _, sample, arrived in samples:
             if sample.node in self._nodes:

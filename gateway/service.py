@@ -13,6 +13,8 @@ from gateway.config import Config
 from gateway.ingest import Ingest
 from gateway.outbox import Outbox
 from gateway.store.outbound import Outbound
+from gateway.store.salvage import open_store, suspect
+from gateway.store.schema import DamagedError, is_damage
 from gateway.store.store import Store
 from gateway.system.notify import Notifier
 from vuong.clock import Clock
@@ -31,26 +33,50 @@ async def run(config: Config, clock: Clock) -> None:
         if it cannot start
     """
     config.database.parent.mkdir(parents=True, exist_ok=True)
-    store = Store(config.database)
+    stop, notifier = asyncio.Event(), Notifier()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    damaged = False
+    while not stop.is_set():
+        store = open_store(config.database, int(clock.now()), damaged=damaged)
+        try:
+            await _serve(config, clock, store, stop, notifier)
+        except (DamagedError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
+            _LOG.error("%s is damaged (%s): all stops until it is salvaged", config.database, error)
+            suspect(config.database)
+            damaged = True
+        else:
+            damaged = False
+        finally:
+            store.close()
+
+
+async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event, notifier: Notifier) -> None:
+    """Run all parts on a sound database until `stop` is set or one of them fails."""
     outbound = Outbound(config.database)
     ingest = Ingest(config, store, clock)
-    outbox = Outbox(config.id, config.cloud, outbound, clock) if config.cloud else None
-    committed = outbox.wake if outbox else lambda: None
+    outbox = Outbox(config.id, config.cloud, outbound, ingest.clock) if config.cloud else None
+
+    def committed() -> None:
+        outbound.samples.hold(ingest.held_from)
+        if outbox:
+            outbox.wake()
+
     broker = Broker(config.id, config.mqtt, ingest, committed)
 
     async def ticks() -> None:
         while True:
-            await clock.sleep(TICK)
+            await ingest.make_room()
             ingest.tick()
-            ingest.commit_or_recover()
+            await ingest.commit_aside()
             committed()
             notifier.feed()
+            notifier.status(ingest.status())
+            await clock.sleep(TICK)
 
-    notifier = Notifier()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     work = [broker.run(), ticks(), *([outbox.run()] if outbox else [])]
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     stopping = asyncio.create_task(stop.wait())
@@ -60,12 +86,13 @@ async def run(config: Config, clock: Clock) -> None:
         for task in done - {stopping}:
             task.result()  # they run for ever: one that ended has failed
     finally:
-        notifier.stopping()
+        if stop.is_set():
+            notifier.stopping()
         for task in (*tasks, stopping):
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
         with suppress(sqlite3.Error):
             ingest.commit(snapshot=True)
-        outbound.close()
-        store.close()
+        with suppress(sqlite3.Error):
+            outbound.close()
         _LOG.info("stopped; %s", dict(ingest.counts))

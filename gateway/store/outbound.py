@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+import orjson
 
 from gateway.intervals import Intervals
 from gateway.store.schema import QUANTITY_NAMES, connect
@@ -73,7 +74,7 @@ class Outbound:
 
     def quarantine(self, part: Part, reason: str, now: int) -> None:
         """Keep note of one row that the cloud refuses, and pass it by; the row itself stays where it is."""
-        content = json.dumps(part.stream.document(part.items)).encode()
+        content = orjson.dumps(part.stream.document(part.items))
         self._connection.execute(
             "INSERT INTO quarantine (time, source, reason, content) VALUES (?, ?, ?, ?)",
             (now, f"outbox/{part.stream.name}/{part.items[0][0]}", reason[:500], content),
@@ -101,7 +102,7 @@ class AlarmStream:
         """Return the alarms, newest first."""
         return {
             "alarms": [
-                {**dict(zip(_ALARM_COLUMNS, columns, strict=True)), "numbers": json.loads(numbers)}
+                {**dict(zip(_ALARM_COLUMNS, columns, strict=True)), "numbers": orjson.loads(numbers)}
                 for _, numbers, *columns in reversed(items)
             ]
         }
@@ -133,7 +134,7 @@ class StatusStream:
         """Return the statuses."""
         return {
             "statuses": [
-                {"node": node, "time": time, "state": state, "detail": json.loads(detail)}
+                {"node": node, "time": time, "state": state, "detail": orjson.loads(detail)}
                 for _, node, time, state, detail in items
             ]
         }
@@ -154,6 +155,15 @@ class SampleStream:
         self._connection = connection
         self._sent = Intervals(connection.execute("SELECT first, last FROM outbox ORDER BY first"))
         self._live_next = True
+        self._held: int | None = None
+
+    def hold(self, position: int | None) -> None:
+        """Keep back what lies from `position` on: its times are wrong and about to be repaired, and the cloud keeps what it got first."""
+        self._held = position
+
+    def _newest(self) -> int:
+        (newest,) = self._connection.execute("SELECT ifnull(max(position), 0) FROM samples").fetchone()
+        return int(newest) if self._held is None else min(int(newest), self._held - 1)
 
     def next(self, limit: int) -> Part | None:
         """Return the next samples: of the live end and of the oldest hole in turn."""
@@ -171,7 +181,7 @@ class SampleStream:
         return int(newest) - sum(last - first + 1 for first, last in self._sent)
 
     def _live(self, limit: int) -> Part | None:
-        (newest,) = self._connection.execute("SELECT ifnull(max(position), 0) FROM samples").fetchone()
+        newest = self._newest()
         begin = (self._sent.last or 0) + 1
         if newest - begin >= limit + LIVE:  # far behind: the newest first, what lies before becomes backlog
             begin = newest - LIVE + 1
@@ -211,7 +221,7 @@ class SampleStream:
             "arrived": arrived,
             "values": values,
             "flags": {name: column for name, column in zip(QUANTITY_NAMES, columns[width:], strict=True) if name in values},
-            "reasons": {str(row): json.loads(text) for row, text in enumerate(reasons) if text},
+            "reasons": {str(row): orjson.loads(text) for row, text in enumerate(reasons) if text},
         }
         return {"samples": samples}
 

@@ -6,10 +6,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from gateway.alarms import journal
 from vuong.quantities import QUANTITIES
 
 QUANTITY_NAMES: Final = tuple(QUANTITIES)
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS samples (
@@ -43,6 +44,11 @@ CREATE INDEX IF NOT EXISTS alarms_change ON alarms (change);
 CREATE INDEX IF NOT EXISTS statuses_unsent ON statuses (position) WHERE sent = 0;
 CREATE INDEX IF NOT EXISTS statuses_node ON statuses (node, time);
 CREATE TABLE IF NOT EXISTS outbox (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);  -- positions of samples that the cloud has
+CREATE TABLE IF NOT EXISTS thinned (  -- what a full disk cost: of so many samples of a node from `start` on, `removed` are gone
+    node TEXT NOT NULL, start INTEGER NOT NULL, seconds INTEGER NOT NULL, removed INTEGER NOT NULL,
+    PRIMARY KEY (node, start, seconds)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- JSON by name, of the gateway as a whole
 CREATE TABLE IF NOT EXISTS quarantine (
     position INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, content BLOB
 );
@@ -53,6 +59,15 @@ class StoreError(Exception):
     """The database cannot be used; the message says what to do."""
 
 
+class DamagedError(Exception):
+    """The database file is damaged; `gateway.store.salvage` saves what can be read."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether SQLite says that the file itself is damaged, rather than busy, full or read-only."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """Open the database and bring its tables up to date.
 
@@ -61,6 +76,8 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
 
     Raises
     ------
+    DamagedError
+        if the file is damaged
     StoreError
         if the file is of a newer version or cannot be opened
     """
@@ -73,9 +90,11 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         if version > VERSION:
             raise StoreError(f"{path} is of version {version}, this gateway knows {VERSION}; update the gateway")
         if version < VERSION:
-            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            connection.executescript(f"BEGIN; {_TABLES} {journal.TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
         _add_quantities(connection)
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise DamagedError(f"{path}: {error}") from error
         raise StoreError(f"{path} cannot be opened as a database: {error}; check path, rights and disk") from error
     return connection
 

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import orjson
+
+from gateway.alarms import journal
 from gateway.intervals import Intervals
-from gateway.ledger import BootKey, Entry
+from gateway.ledger import BootKey, Entry, LedgerRow
 from gateway.observation import Observation
 from gateway.pipeline import StageState
-from gateway.store.schema import QUANTITY_NAMES, connect
+from gateway.store.schema import QUANTITY_NAMES, DamagedError, connect
 from vuong.contract.batch import AlarmRow, StatusRow
 from vuong.flags import Flag
 from vuong.readings import Sample
 
 KEPT_IN_QUARANTINE: Final = 1000
+MODELS_STAND: Final = 3600  # s by which a clock may have been wrong before what the models learned meanwhile is learned again
 _BAD: Final = (Flag.SUSPECT, Flag.FAIL)
 _COLUMNS: Final = ["position", "node", "boot", "seq", "time", "arrived", "estimated", "reasons"]
 _COLUMNS.extend(column for name in QUANTITY_NAMES for column in (name, f"{name}_flag"))
 # Column names come from our own table of quantities, here and below.
-_INSERT: Final = f"INSERT INTO samples ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_INSERT: Final = f"INSERT INTO samples ({', '.join(_COLUMNS)}) VALUES "  # noqa: S608
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
+# Each step of a statement gives up the interpreter's lock and must win it back: many rows a statement leave the other threads alone.
+ROWS_A_STATEMENT: Final = 50
+_INSERT_MANY: Final = _INSERT + ", ".join([_ROW] * ROWS_A_STATEMENT)
 
 SampleRow = tuple[Any, ...]
 
@@ -42,12 +52,28 @@ class Changes:
     """All that one transaction writes."""
 
     samples: list[SampleRow] = field(default_factory=list)
-    ledger: dict[BootKey, Entry] = field(default_factory=dict)
+    ledger: list[LedgerRow] = field(default_factory=list)
     alarms: list[AlarmRow] = field(default_factory=list)
     alarm_states: dict[str, bytes] = field(default_factory=dict)
+    journal: list[journal.JournalRow] = field(default_factory=list)
     statuses: list[StatusRow] = field(default_factory=list)
     snapshots: list[StageState] = field(default_factory=list)
     quarantine: list[Quarantined] = field(default_factory=list)
+    state: dict[str, object] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(
+            (
+                self.samples,
+                self.ledger,
+                self.alarms,
+                self.alarm_states,
+                self.statuses,
+                self.snapshots,
+                self.quarantine,
+                self.state,
+            )
+        )
 
 
 def sample_row(position: int, observation: Observation) -> SampleRow:
@@ -69,7 +95,7 @@ def sample_row(position: int, observation: Observation) -> SampleRow:
             reasons = reasons or {}
             reasons[name] = {**assessment.reason.numbers, "key": assessment.reason.key}
     if reasons:
-        row[7] = json.dumps(reasons)
+        row[7] = orjson.dumps(reasons).decode()
     return tuple(row)
 
 
@@ -87,11 +113,27 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._connection = connect(path)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def look_through(self) -> None:
+        """Let SQLite look the whole file through.
+
+        Raises
+        ------
+        DamagedError
+            if it finds a fault
+        """
+        try:
+            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(str(error)) from error
+        if found != ("ok",):
+            raise DamagedError(str(found[0]))
 
     def commit(self, changes: Changes) -> None:
         """Write all changes; when this returns they survive a power cut.
@@ -104,13 +146,17 @@ class Store:
         execute, many = self._connection.execute, self._connection.executemany
         execute("BEGIN IMMEDIATE")
         try:
-            if changes.samples:
-                many(_INSERT, changes.samples)
+            self._insert(changes.samples)
             if changes.ledger:
                 many(
                     "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                     " floor = excluded.floor, received = excluded.received, heard = excluded.heard, latest = excluded.latest",
-                    [(*key, e.floor, json.dumps(list(e.received)), e.heard, e.latest) for key, e in changes.ledger.items()],
+                    changes.ledger,
+                )
+            if changes.state:
+                many(
+                    "INSERT OR REPLACE INTO state VALUES (?, ?)",
+                    [(name, orjson.dumps(value).decode()) for name, value in changes.state.items()],
                 )
             for alarm in changes.alarms:
                 execute(
@@ -118,11 +164,14 @@ class Store:
                     " VALUES (:id, :revision, :pond, :node, :kind, :quantity, :state, :raised, :cleared, :acknowledged, :numbers,"
                     " (SELECT ifnull(max(change), 0) + 1 FROM alarms))"
                     " ON CONFLICT DO UPDATE SET change = excluded.change, revision = excluded.revision, state = excluded.state,"
-                    " cleared = excluded.cleared, acknowledged = excluded.acknowledged, numbers = excluded.numbers",
+                    " kind = excluded.kind, cleared = excluded.cleared, acknowledged = excluded.acknowledged, numbers = excluded.numbers",
                     {**alarm, "numbers": json.dumps(alarm["numbers"])},
                 )
             if changes.alarm_states:
                 many("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(changes.alarm_states.items()))
+            if changes.journal:
+                many(journal.INSERT, changes.journal)
+                execute(journal.PRUNE)
             for status in changes.statuses:
                 execute(
                     "INSERT INTO statuses (node, time, state, detail) VALUES (:node, :time, :state, :detail)",
@@ -144,6 +193,82 @@ class Store:
                 execute("ROLLBACK")
             raise
 
+    def _insert(self, rows: list[SampleRow]) -> None:
+        whole = len(rows) - len(rows) % ROWS_A_STATEMENT
+        for at in range(0, whole, ROWS_A_STATEMENT):
+            self._connection.execute(_INSERT_MANY, tuple(chain.from_iterable(rows[at : at + ROWS_A_STATEMENT])))
+        if whole < len(rows):
+            rest = rows[whole:]
+            self._connection.execute(_INSERT + ", ".join([_ROW] * len(rest)), tuple(chain.from_iterable(rest)))
+
+    def state(self, name: str) -> object:
+        """Return what is kept of the gateway as a whole under a name, ``None`` where nothing is."""
+        row = self._connection.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
+        return None if row is None else orjson.loads(row[0])
+
+    def last_moment(self) -> float | None:
+        """Return the latest moment at which the gateway is known to have run, in UTC seconds."""
+        last = self.state("last")
+        return last if isinstance(last, int) else self.moment_of(self.next_position() - 1)
+
+    def moment_of(self, position: int) -> int | None:
+        """Return when the first sample from a position on arrived; ``None`` where there is none."""
+        row = self._connection.execute(
+            "SELECT arrived FROM samples WHERE position >= ? ORDER BY position LIMIT 1", (position,)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def shift(self, position: int, seconds: int, alarm_states: Mapping[str, bytes]) -> None:
+        """Repair the times of what was stored from `position` on, while the gateway's clock was wrong by so many seconds.
+
+        A sample whose node keeps a clock of its own that was right keeps its time; one whose time was resolved at arrival, or whose node went
+        by the gateway's clock, moves with the arrival. Order is kept.
+
+        Parameters
+        ----------
+        position : first sample in doubt
+        seconds : what to add
+        alarm_states : the alarms' state, already moved
+        """
+        execute = self._connection.execute
+        began = self.moment_of(position)
+        execute("BEGIN IMMEDIATE")
+        try:
+            if began is not None:
+                # What is late makes a time old, never young: the youngest tells how far the node's clock is from ours.
+                ahead = execute(
+                    "SELECT node, max(time - arrived) FROM samples WHERE position >= ? AND estimated = 0 GROUP BY node",
+                    (position,),
+                ).fetchall()
+                for node, found in ahead:
+                    if abs(found) < abs(found - seconds):
+                        execute(
+                            "UPDATE samples SET time = time + ? WHERE position >= ? AND estimated = 0 AND node = ? AND time >= ?",
+                            (seconds, position, node, began),
+                        )
+                execute(
+                    "UPDATE samples SET arrived = arrived + :s, time = time + :s * (estimated = 1) WHERE position >= :p",
+                    {"s": seconds, "p": position},
+                )
+                execute(
+                    "UPDATE ledger SET heard = heard + :s, latest = latest + :s WHERE heard >= :t", {"s": seconds, "t": began}
+                )
+                execute(
+                    "UPDATE alarms SET raised = raised + :s, cleared = cleared + :s, revision = revision + 1,"
+                    " change = change + (SELECT max(change) FROM alarms) WHERE raised >= :t",
+                    {"s": seconds, "t": began},
+                )
+                execute("UPDATE statuses SET time = time + :s WHERE time >= :t AND sent = 0", {"s": seconds, "t": began})
+            if abs(seconds) > MODELS_STAND:
+                execute("DELETE FROM snapshots WHERE position >= ?", (position,))
+            self._connection.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(alarm_states.items()))
+            self._connection.executemany("DELETE FROM state WHERE name = ?", [("last",), ("doubt",)])
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
     def next_position(self) -> int:
         """Return the first position that no sample has had."""
         (last,) = self._connection.execute(
@@ -155,9 +280,18 @@ class Store:
         """Return all entries of the ledger."""
         rows = self._connection.execute("SELECT node, boot, floor, received, heard, latest FROM ledger")
         return {
-            (node, boot): Entry(floor, Intervals(json.loads(received)), heard, latest)
+            (node, boot): Entry(floor, Intervals(orjson.loads(received)), heard, latest)
             for node, boot, floor, received, heard, latest in rows
         }
+
+    def alarm(self, name: str) -> AlarmRow | None:
+        """Return an alarm by its id."""
+        columns = tuple(AlarmRow.__annotations__)
+        found = self._connection.execute(f"SELECT {', '.join(columns)} FROM alarms WHERE id = ?", (name,)).fetchone()  # noqa: S608
+        if found is None:
+            return None
+        row = dict(zip(columns, found, strict=True))
+        return cast("AlarmRow", {**row, "numbers": orjson.loads(row["numbers"])})
 
     def alarm_states(self) -> dict[str, bytes]:
         """Return the state of the alarms, by node."""

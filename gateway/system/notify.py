@@ -45,3 +45,7 @@ class Notifier:
     def stopping(self) -> None:
         """Say that an orderly end has begun."""
         self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """Say in one line what the gateway is about: ``systemctl status`` shows it."""
+        self._send(f"STATUS={text}")
