@@ -11,6 +11,7 @@ Will = tuple[str, bytes]
 Dial = Callable[[OnMessage, "Will | None"], Awaitable[Connection]]
 Task = asyncio.Task[Any]
 Values = dict[str, int]
+Command = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class HostClock(Protocol):

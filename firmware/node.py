@@ -25,62 +25,33 @@ import json
 import os
 import sys
 
+from firmware.backlog import Backlog
 from firmware.clock import Stopwatch
+from firmware.config import NodeConfig
 from firmware.mqtt import LINK_ERRORS
 from firmware.probes import OK
-from firmware.queue import FlashQueue, QueueError, Record
+from firmware.queue import FlashQueue, QueueError
 from vuong.contract import topics
 from vuong.contract.encode import cbor_pack, json_pack
 from vuong.quantities import QUANTITIES
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from firmware.boundaries import Board, Clock, Probe, Task, Values
+    from firmware.boundaries import Board, Clock, Command, Probe, Task, Values
+    from firmware.calibration import Ledger
     from firmware.link import Link
+    from firmware.settings import Settings
 
+__all__ = ["Node", "NodeConfig"]
 VERSION = "0.1.0"
 _TIGHT = sys.implementation.name == "micropython"
 
 
-class NodeConfig:
-    """What a node is told before it starts.
-
-    Attributes
-    ----------
-    node : EUI-64, 16 lower-case hex digits
-    interval, status_interval : seconds of the node's clock between samples and between status messages
-    pack_samples, pack_bytes : most samples and most bytes of one backlog message
-    window : most samples sent beyond the last acknowledgement
-    pace : real seconds between backlog messages
-    resend, longest_resend : real seconds without news from the gateway after which all is sent again, and to which that wait doubles
-    """
-
-    def __init__(
-        self,
-        node: str,
-        *,
-        interval: int = 900,
-        status_interval: int = 3600,
-        pack_samples: int = 8,
-        pack_bytes: int = 1024,
-        window: int = 256,
-        pace: float = 0.5,
-        resend: float = 30.0,
-        longest_resend: float = 1800.0,
-    ) -> None:
-        if len(node) != 16 or not all(c in "0123456789abcdef" for c in node):
-            raise ValueError(f"node {node!r} is not an EUI-64; give 16 lower-case hex digits")
-        if interval < 1 or pack_samples < 1 or window < pack_samples:
-            raise ValueError(
-                f"interval {interval}, pack_samples {pack_samples}, window {window}: "
-                "each must be at least 1 and the window at least a pack"
-            )
-        self.node, self.interval, self.status_interval = node, interval, status_interval
-        self.pack_samples, self.pack_bytes, self.window = pack_samples, pack_bytes, window
-        self.pace, self.resend, self.longest_resend = pace, resend, longest_resend
+def _unwatched(_part: str, _seconds: float) -> None:
+    """Stand in where there is no watchdog."""
 
 
 class Node:
@@ -89,6 +60,12 @@ class Node:
     Parameters
     ----------
     board : object with ``health()`` returning a dict with any of ``battery`` (V), ``rssi`` (dBm), ``heap`` (B), ``reset`` (text); may be ``None``
+    settings : remote configuration; without it the ``config`` channel is ignored
+    ledger : calibrations, sent to the gateway on ``reply``
+    commands : name → function from the command's object to the fields of its reply; ``sample`` is always there
+    mark : called with ``(part, seconds)`` whenever a part made progress and will again within that time; for a watchdog
+    on_good : called once, when the gateway has acknowledged something: only then is a firmware update confirmed
+    resume : boot and last sequence from before a deep sleep; ``None`` at a cold start
 
     Attributes
     ----------
@@ -105,19 +82,33 @@ class Node:
         queue: FlashQueue,
         link: "Link",
         board: "Board | None" = None,
+        settings: "Settings | None" = None,
+        ledger: "Ledger | None" = None,
+        commands: "dict[str, Command] | None" = None,
+        mark: "Callable[[str, float], None] | None" = None,
+        on_good: "Callable[[], None] | None" = None,
+        resume: "tuple[int, int] | None" = None,
     ) -> None:
         self.config, self.clock, self.probes, self.queue, self.link, self._board = config, clock, probes, queue, link, board
         self.faults: "dict[str, str]" = {}
-        self.boot, self.seq = self._draw_boot(), 0
-        queue.begin(self.boot)
+        self._settings, self._ledger, self._commands = settings, ledger, commands or {}
+        self._mark, self._on_good = mark or _unwatched, on_good
+        if settings is not None:
+            settings.apply(config)
+        if resume is not None and queue.last(resume[0]) <= resume[1]:
+            self.boot, self.seq = resume
+        else:
+            self.boot, self.seq = self._draw_boot(), 0
+            queue.begin(self.boot)
         self._live: "tuple[int, int, int, int | None, Values] | None" = None
-        self._sent: "dict[int, int]" = {}  # boot → highest sequence sent since the last rewind
-        self._direct = (1, 0)  # sequences that went out as live ones since the last rewind, first and last
+        self._backlog = Backlog(queue, self.boot, config.window)
+        self._replies: "list[dict[str, Any]]" = []
         self._pack_samples = config.pack_samples
         self._resend = config.resend
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
         self._status_due = True
-        self._wake = asyncio.Event()
+        self._wake, self._sample_now = asyncio.Event(), asyncio.Event()
+        self._reading = asyncio.Lock()  # the probes share their buses
         self._tasks: "list[Task]" = []
         self._over, self._ended = asyncio.Event(), asyncio.Event()
         self._crash: "Exception | None" = None
@@ -138,7 +129,9 @@ class Node:
 
     async def run(self) -> None:
         """Sample and send until cancelled or stopped; raise what no part of it could handle, so that a watchdog or supervisor restarts the node."""
-        parts = (self._sampling(), self._sending(), self._reporting(), self.link.run())
+        await self._run([self._sampling(), self._sampling_on_command(), self._sending(), self._reporting(), self.link.run()])
+
+    async def _run(self, parts: "list[Coroutine[Any, Any, None]]") -> None:
         self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]
         try:
             await self._over.wait()
@@ -156,9 +149,24 @@ class Node:
         if self._crash is not None:
             raise self._crash
 
-    async def stop(self) -> None:
-        """Say good-bye where there is a link, and end `run`."""
-        if self.link.is_up:
+    async def once(self, limit: float) -> bool:
+        """Take one sample and send what is held, for at most `limit` real seconds: the cycle between two deep sleeps.
+
+        Returns
+        -------
+        whether the gateway has acknowledged everything; the status stays ``online``, for the node only sleeps
+        """
+        await self.sample()
+        running, taken = asyncio.create_task(self._run([self._sending(), self.link.run()])), Stopwatch()
+        while taken.seconds() < limit and not self._over.is_set() and (self.queue.held() or self._status_due):  # noqa: ASYNC110 (three owners)
+            await asyncio.sleep(0.05)
+        await self.stop(say=False)
+        await running
+        return not self.queue.held()
+
+    async def stop(self, *, say: bool = True) -> None:
+        """End `run`; where there is a link, say so unless `say` is false."""
+        if say and self.link.is_up:
             try:
                 await self._publish_status("offline")
             except LINK_ERRORS:
@@ -181,12 +189,21 @@ class Node:
 
         A flash that takes nothing does not keep the newest sample from being sent.
         """
+        async with self._reading:
+            return await self._sample()
+
+    async def _sample(self) -> bool:
         values: "Values" = {}
         water: "dict[str, float]" = {}
         faults: "dict[str, str]" = {}
         for probe in self.probes:
             name = probe.quantity
-            value, unit, status = await probe.read(water)
+            try:
+                value, unit, status = await probe.read(water)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 (a mistake in one driver must not stop the other probes)
+                value, unit, status = None, "", "driver: " + repr(error)
             if status == OK and value is not None and unit == QUANTITIES[name].unit:
                 water[name] = value
                 values[name] = QUANTITIES[name].scaled(value)
@@ -221,7 +238,14 @@ class Node:
             late = self.clock.uptime() - due
             if late > self.config.interval:  # the clock jumped or the probes took too long: go on from here
                 due += late
+            self._mark("sampling", 2 * self.config.interval + 60)
             await self.clock.sleep(due - self.clock.uptime())
+
+    async def _sampling_on_command(self) -> None:
+        while not self._over.is_set():
+            await self._sample_now.wait()
+            self._sample_now.clear()
+            await self.sample()
 
     async def _reporting(self) -> None:
         while not self._over.is_set():
@@ -263,10 +287,11 @@ class Node:
                     wait = self.config.pace  # the link opens another connection, and wakes this task
                     if isinstance(error, MemoryError):
                         self._pack_samples = max(1, self._pack_samples // 2)
+            self._mark("sending", 180)
             if wait > 0:
-                await self._woken(wait)
-            if self._outstanding() and self._silence.seconds() >= self._resend:
-                self._rewind()
+                await self._woken(min(wait, 60))
+            if self._backlog.outstanding() and self._silence.seconds() >= self._resend:
+                self._backlog.rewind()
                 self._resend = min(self.config.longest_resend, self._resend * 2)
 
     async def _woken(self, seconds: float) -> None:
@@ -288,16 +313,24 @@ class Node:
                 topics.DATA, json_pack(self.config.node, [(boot, seq, self._time(boot, uptime, time), values)], {boot: first})
             )
             self._sends()
-            low, high = self._direct
-            self._direct = (low if seq == high + 1 else seq, seq)
+            self._backlog.note_live(seq)
             return 0
         if self._status_due:
             self._status_due = False
             await self._publish_status("online")
             return 0
+        if self._replies:
+            await self._publish(topics.REPLY, json.dumps(self._replies[0]).encode())
+            self._replies.pop(0)
+            return 0
+        entry = self._ledger.unsent()[:1] if self._ledger is not None else []
+        if entry and self._ledger is not None:
+            await self._publish(topics.REPLY, json.dumps({"calibration": entry[0]}).encode())
+            self._ledger.mark_sent(entry[0])
+            return 0
         if _TIGHT:
             gc.collect()  # a pack needs its memory in one piece
-        records = self._next_records()
+        records = self._backlog.next(self._pack_samples)
         if not records:
             return self._resend
         while True:
@@ -309,45 +342,12 @@ class Node:
             records = records[: len(records) // 2]
         await self._publish(topics.BACKLOG, payload)
         self._sends()
-        self._sent[boot] = max(self._sent.get(boot, 0), records[-1].seq)
+        self._backlog.note_pack(records)
         return self.config.pace
 
-    def _next_records(self) -> "list[Record]":
-        if self._outstanding() >= self.config.window:
-            return []
-        low, high = self._direct
-        for boot in self.queue.boots():
-            while True:
-                acked = self.queue.acked(boot)
-                after = max(acked, self._sent.get(boot, 0))
-                if boot == self.boot and low <= after + 1 <= high:
-                    after = high  # went out as live samples
-                if after >= self.queue.last(boot):
-                    break
-                records = self.queue.records(boot, after, self._pack_samples)
-                fresh = [r for r in records if boot != self.boot or not low <= r.seq <= high]
-                if fresh:
-                    return fresh
-                if not records and after == acked:
-                    self.queue.give_up(boot)  # all that was left of it has become unreadable
-                    break
-                self._sent[boot] = records[-1].seq if records else self.queue.last(boot)
-        return []
-
-    def _outstanding(self) -> int:
-        """Return how many samples were sent since the last rewind and are not acknowledged."""
-        low, high = self._direct
-        total = max(0, high - max(low - 1, self.queue.acked(self.boot)))
-        for boot, sent in self._sent.items():
-            total += max(0, sent - self.queue.acked(boot)) if self.queue.last(boot) else 0
-        return total
-
     def _sends(self) -> None:
-        if not self._outstanding():
+        if not self._backlog.outstanding():
             self._silence.reset()
-
-    def _rewind(self) -> None:
-        self._sent, self._direct = {}, (1, 0)
 
     async def _publish(self, channel: str, payload: bytes, retain: bool = False) -> None:
         await self.link.publish(topics.topic(self.config.node, channel), payload, retain=retain)
@@ -362,6 +362,10 @@ class Node:
         }
         if self.faults:
             status["probes"] = self.faults
+        if self._settings is not None:
+            status["config"] = self._settings.version
+            if self._settings.refused:
+                status["refused"] = self._settings.refused
         if self._board is not None:
             status.update(self._board.health())
         await self._publish(topics.STATUS, json.dumps(status).encode(), retain=True)
@@ -369,15 +373,46 @@ class Node:
     # -- what the gateway says ----------------------------------------------------------------------------------------------------------
 
     def _on_up(self) -> None:
-        self._rewind()
+        self._backlog.rewind()
         self._resend = self.config.resend
         self._status_due = True
         self._wake.set()
 
     def _on_message(self, name: str, payload: bytes) -> None:
         parsed = topics.parse(name)
-        if parsed is not None and parsed[1] == topics.ACK:
+        channel = parsed[1] if parsed is not None else ""
+        if channel == topics.ACK:
             self._on_ack(payload)
+        elif channel == topics.CONFIG and self._settings is not None and payload:
+            try:
+                if self._settings.take(payload):
+                    self._settings.apply(self.config)
+            except OSError:
+                self._settings.refused = "the flash took it not"
+            self._status_due = True
+            self._wake.set()
+        elif channel == topics.COMMAND:
+            self._on_command(payload)
+
+    def _on_command(self, payload: bytes) -> None:
+        """Carry out ``{"id": ..., "do": name, ...}``; the reply has the same id, and ``error`` where it failed."""
+        try:
+            message: "dict[str, Any]" = json.loads(payload)
+            name, reply = str(message["do"]), {"id": message["id"]}
+        except (ValueError, KeyError, TypeError):
+            return  # there is nobody to answer
+        try:
+            if name == "sample":
+                self._sample_now.set()
+            elif name in self._commands:
+                reply.update(self._commands[name](message))
+            else:
+                reply["error"] = f"command {name!r} is not known; known are sample, {', '.join(sorted(self._commands))}"
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            reply["error"] = str(error) or repr(error)
+        if len(self._replies) < 8:
+            self._replies.append(reply)
+        self._wake.set()
 
     def _on_ack(self, payload: bytes) -> None:
         try:
@@ -388,6 +423,9 @@ class Node:
         if self.clock.now() is None:
             self.clock.set(time)
         self._resend = self.config.resend  # the gateway lives
+        if self._on_good is not None:
+            self._on_good()
+            self._on_good = None
         if self.queue.ack(boot, seq):
             self._silence.reset()
             self._wake.set()

@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this na
 if TYPE_CHECKING:
     from typing import Any
 
-    from firmware.node import NodeConfig
+    from firmware.config import NodeConfig
 
 # field: lowest and highest value
 FIELDS = {

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import aiomqtt
 import pytest
 
+from firmware.calibration import Ledger
 from firmware.clock import InjectedClock
 from firmware.link import Link
 from firmware.link import broker as dial
 from firmware.node import Node, NodeConfig
 from firmware.probes import NO_ANSWER, OK
 from firmware.queue import FlashQueue
+from firmware.settings import Settings
 from vuong.clock import ScaledClock
 
 from .conftest import Broker, Gateway, until
@@ -45,7 +50,14 @@ def clock(factor: float = 100.0) -> ScaledClock:
 
 
 def make(
-    folder: Path, port: int, *, known: bool = True, interval: int = 10, factor: float = 100.0, read: list[FakeProbe] | None = None
+    folder: Path,
+    port: int,
+    *,
+    known: bool = True,
+    interval: int = 10,
+    factor: float = 100.0,
+    read: list[FakeProbe] | None = None,
+    **more: Any,  # noqa: ANN401 (handed on to `Node`)
 ) -> Node:
     config = NodeConfig(NODE, interval=interval, pace=0.01, resend=0.3, longest_resend=0.6, window=64)
     link = Link(dial("127.0.0.1", port, NODE, keep_alive=2, timeout=2.0), shortest=0.05, longest=0.3)
@@ -55,6 +67,7 @@ def make(
         probes=list(read if read is not None else probes()),
         queue=FlashQueue(str(folder)),
         link=link,
+        **more,
     )
 
 
@@ -212,3 +225,102 @@ async def test_garbage_from_the_gateway_changes_nothing(tmp_path: Path, broker: 
 def test_a_node_id_that_is_no_eui64_is_refused(node: str) -> None:
     with pytest.raises(ValueError, match="EUI-64"):
         NodeConfig(node)
+
+
+async def say(port: int, channel: str, message: object) -> None:
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish(f"vuong/v1/nodes/{NODE}/{channel}", json.dumps(message), qos=1)
+
+
+@asynccontextmanager
+async def replies(port: int) -> AsyncIterator[list[dict[str, object]]]:
+    heard: list[dict[str, object]] = []
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.subscribe(f"vuong/v1/nodes/{NODE}/reply", qos=1)
+
+        async def listen() -> None:
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                heard.append(json.loads(message.payload))
+
+        task = asyncio.create_task(listen())
+        yield heard
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_remote_configuration_is_applied_or_refused_with_its_reason(tmp_path: Path, broker: Broker) -> None:
+    node = make(tmp_path / "q", broker.port, settings=Settings(str(tmp_path / "settings.json")))
+    async with Gateway(NODE).on(broker.port) as gateway, running(node):
+        await until(lambda: bool(gateway.statuses))
+        await say(broker.port, "config", {"version": 2, "interval": 50})
+        await until(lambda: gateway.statuses[-1].get("config") == 2)
+        assert node.config.interval == 50
+        await say(broker.port, "config", {"version": 3, "interval": 1})
+        await until(lambda: "interval is 1" in str(gateway.statuses[-1].get("refused")))
+        assert (node.config.interval, gateway.statuses[-1]["config"]) == (50, 2)
+
+
+async def test_commands_are_carried_out_and_answered(tmp_path: Path, broker: Broker) -> None:
+    def fail(message: dict[str, object]) -> dict[str, object]:
+        raise ValueError(f"cannot {message['what']}")
+
+    commands = {"echo": lambda message: {"said": message["text"]}, "fail": fail}
+    node = make(tmp_path / "q", broker.port, interval=100_000, commands=commands)
+    async with Gateway(NODE).on(broker.port), replies(broker.port) as heard, running(node):
+        await until(lambda: node.link.is_up and node.seq == 1)
+        await say(broker.port, "command", {"id": 1, "do": "sample"})
+        await until(lambda: node.seq == 2)
+        for message in (
+            {"id": 2, "do": "echo", "text": "a"},
+            {"id": 3, "do": "fail", "what": "that"},
+            {"id": 4, "do": "dance"},
+            {"id": 5, "do": "echo"},
+            {"do": "sample"},
+            [],
+        ):
+            await say(broker.port, "command", message)
+        await until(lambda: len(heard) == 5)
+        assert heard[:3] == [{"id": 1}, {"id": 2, "said": "a"}, {"id": 3, "error": "cannot that"}]
+        assert "'dance' is not known; known are sample, echo, fail" in str(heard[3]["error"])
+        assert heard[4]["error"]
+
+
+async def test_calibrations_reach_the_gateway_as_ledger_entries(tmp_path: Path, broker: Broker) -> None:
+    ledger = Ledger(str(tmp_path / "calibration.json"))
+    node = make(tmp_path / "q", broker.port, ledger=ledger)
+    ledger.add("ph", 1_790_000_000, "Lan", "lot 7", [100.0, 0.0], [97.0, 4.0])
+    async with replies(broker.port) as heard, running(node):
+        await until(lambda: bool(heard) and not ledger.unsent())
+        assert heard[0]["calibration"] == ledger.newest("ph") | {"sent": False}  # type: ignore[operator]
+
+
+async def test_deep_sleep_cycles_keep_boot_and_sequence(tmp_path: Path, broker: Broker) -> None:
+    gateway = Gateway(NODE)
+    resume = None
+    async with gateway.on(broker.port):
+        for cycle in range(1, 6):
+            if cycle == 3:
+                broker.kill()  # nobody there: the cycle ends in time all the same
+            node = make(tmp_path / "q", broker.port, resume=resume)
+            sent = await node.once(1.0 if cycle == 3 else 8.0)
+            assert sent == (cycle != 3)
+            resume = (node.boot, node.seq)
+            if cycle == 3:
+                broker.start()
+                break
+    async with gateway.on(broker.port):
+        node = make(tmp_path / "q", broker.port, resume=resume)
+        assert await node.once(8.0)
+    assert sorted(gateway.samples) == [(node.boot, seq) for seq in (1, 2, 3, 4)]
+
+
+async def test_a_driver_that_raises_is_a_fault_of_its_own_probe(tmp_path: Path) -> None:
+    class Broken(FakeProbe):
+        async def read(self, water: dict[str, float]) -> tuple[float | None, str, str]:
+            raise RuntimeError("oh")
+
+    node = make(tmp_path / "q", 1, read=[Broken("temperature", "°C", 0.0), FakeProbe("do", "mg/L", 5.0)])
+    assert await node.sample()
+    assert "oh" in node.faults["temperature"]
