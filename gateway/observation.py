@@ -36,7 +36,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Pond:
-    """What the gateway knows of a pond: identity, neighbours on the same canal, limits, longitude for local noon."""
+    """What the gateway knows of a pond: identity, neighbours on the same canal, limits, longitude for local noon, how many aerators it has."""
 
     id: str
     name: str
@@ -44,6 +44,7 @@ class Pond:
     neighbours: tuple[str, ...] = ()
     longitude: float = 105.97  # Sóc Trăng; only the diel harmonics' phase starts from it
     species: str = "vannamei"
+    aerators: int = 0
 
 
 @dataclass(slots=True)

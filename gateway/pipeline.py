@@ -42,7 +42,7 @@ class Pipeline:
         for step in steps:
             try:
                 step.update(observation)
-            except Exception:  # noqa: BLE001, PERF203 - a mistake of ours in one test costs a pond neither its reading nor its alarms
+            except Exception:  # noqa: BLE001 - a mistake of ours in one test costs a pond neither its reading nor its alarms
                 _LOG.exception("sample %s/%d/%d could not be judged by all tests", sample.node, sample.boot, sample.seq)
         if len(observation.assessments) < len(sample.values):
             for name in sample.values:

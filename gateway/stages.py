@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.daily_change import SalinityRise
+from gateway.derived.ammonia import Ammonia
+from gateway.derived.daily_change import DailyChange
+from gateway.derived.oxygen import OxygenCourse
 from gateway.observation import Pond, Stage
 from gateway.physical_range import PhysicalRange
 
@@ -14,5 +16,7 @@ def make_stages(nodes: Mapping[str, Pond]) -> list[Stage]:
     del nodes
     return [
         PhysicalRange(),
-        SalinityRise(),
+        DailyChange(),
+        OxygenCourse(),
+        Ammonia(),
     ]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from gateway.observation import Numbers, Reason
-from vuong.alarms import ALARM_KINDS, Side
+from vuong.alarm_text import render
 from vuong.contract.batch import AlarmRow
 from vuong.i18n import DEFAULT, number, text
 from vuong.quantities import QUANTITIES
-
-_SIDES: Final = {Side.LOW: "alarm.low", Side.HIGH: "alarm.high"}
 
 
 def _formatted(numbers: Numbers, quantity: str | None, language: str) -> dict[str, str]:
@@ -28,10 +24,11 @@ def reason_text(reason: Reason, quantity: str, language: str = DEFAULT) -> str:
 
 
 def alarm_text(alarm: AlarmRow, language: str = DEFAULT) -> str:
-    """Return why an alarm was raised."""
-    kind, quantity = ALARM_KINDS[alarm["kind"]], alarm["quantity"]
-    values = _formatted(alarm["numbers"], quantity, language)
-    if "reason" in values:
-        values["reason"] = text(values["reason"], language, folder="gateway", **values)
-    key = _SIDES[kind.side] if kind.side is not None else f"alarm.{kind.name}"
-    return text(key, language, folder="gateway", **values)
+    """Return what an alarm says in one line; of a probe's fault also why."""
+    numbers = alarm["numbers"]
+    said = render(alarm["kind"], alarm["quantity"], numbers, raised=alarm["raised"], pond=alarm["pond"], language=language)
+    reason = numbers.get("reason")
+    if reason is None:
+        return said.title
+    why = text(str(reason), language, folder="gateway", **_formatted(numbers, alarm["quantity"], language))
+    return f"{said.title}: {why}"

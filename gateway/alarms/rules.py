@@ -1,13 +1,15 @@
-"""When the condition of an alarm holds: thresholds of a pond, rise of salinity, failed probe."""
+"""When the condition of an alarm holds: the thresholds of a pond on its quantities and on what is derived from them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
-from vuong.alarms import ALARM_KINDS, AlarmKind, Priority, Side
+from vuong.alarms import ALARM_KINDS, AlarmKind, Side
 from vuong.limits import Limits
 
 
@@ -40,51 +42,67 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All threshold alarms of one quantity in one pond; while `low` <= value <= `high` none of their conditions holds."""
+    """All threshold alarms of one watched number in one pond; while `low` <= value <= `high` none of their conditions holds.
 
-    thresholds: tuple[Threshold, ...]
+    Attributes
+    ----------
+    quantity : the number itself, or the one that a derived number is about
+    groups : group of alarms → its thresholds, the worst first
+    """
+
+    quantity: str | None
+    groups: dict[str, tuple[Threshold, ...]]
     low: float
     high: float
 
 
-PROBE_FAULT: Final = ALARM_KINDS["probe_fault"]
-SALINITY_RISE: Final = ALARM_KINDS["salinity_rise"]
-NODE_OFFLINE: Final = ALARM_KINDS["node_offline"]
+# Derived number → the numbers that an alarm on it tells: name in the texts, name among the derived ones.
+TOLD: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "salinity_rise": (("rise", "salinity_rise"), ("change", "salinity_rise"), ("rate", "salinity_rate")),
+    "salinity_fall": (("change", "salinity_fall"), ("rate", "salinity_rate")),
+    "ph_swing": (("swing", "ph_swing"),),
+    "ammonia": (("ammonia", "ammonia"), ("safe", "ammonia_safe_ph"), ("entered", "tan_time")),
+    "white_spot": (("cooling", "white_spot"), ("fall", "salinity_fall")),
+}
 
 
-def _limit(kind: AlarmKind, limits: Limits) -> float | None:
-    if kind.priority is Priority.SIREN:
-        return limits.do_siren
-    band = limits.band(kind.quantity or "")
-    if band is None:
+def _of(kinds: list[AlarmKind], limits: Limits) -> Rules | None:
+    groups: dict[str, list[Threshold]] = {}
+    for kind in sorted(kinds, key=lambda k: k.priority):
+        limit = attrgetter(kind.limit)(limits) if kind.limit else None
+        if limit is not None:
+            low = kind.side is Side.LOW
+            clear = limit + kind.deadband if low else limit - kind.deadband
+            groups.setdefault(kind.group, []).append(Threshold(kind, limit, clear, low))
+    if not groups:
         return None
-    if kind.priority is Priority.CRITICAL:
-        return band.low_critical if kind.side is Side.LOW else band.high_critical
-    return band.low_warning if kind.side is Side.LOW else band.high_warning
+    thresholds = [t for found in groups.values() for t in found]
+    return Rules(
+        quantity=kinds[0].quantity,
+        groups={group: tuple(found) for group, found in groups.items()},
+        low=max((t.limit for t in thresholds if t.low), default=-math.inf),
+        high=min((t.limit for t in thresholds if not t.low), default=math.inf),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PondRules:
+    """The rules of a pond, by quantity and by derived number."""
+
+    quantities: dict[str, Rules]
+    derived: dict[str, Rules]
 
 
 @lru_cache(maxsize=1024)
-def rules_of(limits: Limits) -> dict[str, Rules]:
-    """Return the threshold alarms of a pond with these limits, by quantity."""
-    found: dict[str, list[Threshold]] = {}
+def rules_of(limits: Limits) -> PondRules:
+    """Return the threshold alarms of a pond with these limits."""
+    by_name: dict[tuple[bool, str], list[AlarmKind]] = {}
     for kind in ALARM_KINDS.values():
-        limit = _limit(kind, limits) if kind.quantity and kind.side else None
-        if kind.quantity and limit is not None:
-            low = kind.side is Side.LOW
-            clear = limit + kind.deadband if low else limit - kind.deadband
-            found.setdefault(kind.quantity, []).append(Threshold(kind, limit, clear, low))
-    return {
-        quantity: Rules(
-            thresholds=tuple(thresholds),
-            low=max((t.limit for t in thresholds if t.low), default=float("-inf")),
-            high=min((t.limit for t in thresholds if not t.low), default=float("inf")),
-        )
-        for quantity, thresholds in found.items()
-    }
-
-
-def salinity_rise(rise: float, limits: Limits) -> Condition:
-    """Return where a rise of salinity within 24 h stands against the pond's limit."""
-    if rise > limits.salinity_rise:
-        return Condition.BEYOND
-    return Condition.INSIDE if rise <= limits.salinity_rise - SALINITY_RISE.deadband else Condition.BETWEEN
+        if kind.limit is not None:
+            watched = kind.derived or kind.quantity or ""
+            by_name.setdefault((kind.derived is not None, watched), []).append(kind)
+    made = {key: _of(kinds, limits) for key, kinds in by_name.items()}
+    return PondRules(
+        quantities={name: rules for (derived, name), rules in made.items() if rules is not None and not derived},
+        derived={name: rules for (derived, name), rules in made.items() if rules is not None and derived},
+    )

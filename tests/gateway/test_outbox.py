@@ -131,21 +131,21 @@ async def test_everything_goes_once_with_its_headers(bench: Bench, make_pack: Pa
 async def test_alarms_go_first_and_each_revision_again(
     bench: Bench, make_pack: Pack, cloud: FakeCloud, outbound: Outbound
 ) -> None:
-    bench.send(make_pack(1, do=3.5))
+    bench.send(make_pack(1, ph=6.5))
     bench.send(make_pack(2, at=NOON, do=2.5))
     outbox = make_outbox(bench, outbound, cloud.url)
     await drain(outbox)
     first = cloud.requests[0][1]
-    assert [a["kind"] for a in first["alarms"]] == ["oxygen_critical", "oxygen_low"], "newest first"
+    assert [a["kind"] for a in first["alarms"]] == ["oxygen_critical", "ph_low_critical"], "newest first"
     assert "samples" in cloud.requests[1][1]
     for minutes in (30, 60):
         bench.clock.set(NOON + minutes * 60)
-        bench.send(make_pack(minutes, at=NOON + minutes * 60, do=6.0))
+        bench.send(make_pack(minutes, at=NOON + minutes * 60, do=6.0, ph=8.0))
     await drain(outbox)
     again = [a for document in cloud.of("alarms")[1:] for a in document["alarms"]]
     assert {(a["kind"], a["revision"], a["state"]) for a in again} == {
         ("oxygen_critical", 2, "returned"),
-        ("oxygen_low", 2, "returned"),
+        ("ph_low_critical", 2, "returned"),
     }
     assert {a["id"] for a in again} == {a["id"] for a in first["alarms"]}
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.alarms.rules import rules_of
+from vuong.alarms import ALARM_KINDS
+from vuong.limits import Limits
+
 if TYPE_CHECKING:
-    from .conftest import Bench
+    from tests.gateway.conftest import Bench
 
 Pack = Callable[..., bytes]
 NODE = "00124b0000000001"
@@ -37,6 +41,17 @@ class Feed:
         rows = self.bench.rows(f"SELECT state, raised, cleared FROM alarms WHERE kind = '{kind}' ORDER BY raised")
         return [(s, (r - NOON) / MINUTE, None if c is None else (c - NOON) / MINUTE) for s, r, c in rows]  # type: ignore[operator]
 
+    def numbers(self, kind: str) -> dict[str, Any]:
+        """Return the numbers of the newest alarm of a kind."""
+        rows = self.bench.rows(f"SELECT numbers FROM alarms WHERE kind = '{kind}' ORDER BY raised DESC LIMIT 1")
+        return dict(json.loads(str(rows[0][0])))
+
+    def tick(self, minute: float) -> None:
+        """Let the clock alone move."""
+        self.bench.clock.set(NOON + round(minute * MINUTE))
+        self.bench.ingest.tick()
+        self.bench.ingest.commit()
+
 
 @pytest.fixture
 def feed(bench: Bench, make_pack: Pack) -> Feed:
@@ -57,18 +72,27 @@ def test_low_oxygen_is_raised_at_once_and_cleared_after_deadband_and_off_delay(f
     assert feed.alarms("oxygen_low") == [("unacknowledged", 5, None)]
     feed(90, do=4.5)
     assert feed.alarms("oxygen_low") == [("returned", 5, 90)]
-    feed(95, do=3.5)
-    assert feed.alarms("oxygen_low") == [("returned", 5, 90), ("unacknowledged", 95, None)]
+    feed(160, do=3.5)  # more than an hour later: another occurrence
+    assert feed.alarms("oxygen_low") == [("returned", 5, 90), ("unacknowledged", 160, None)]
 
 
-def test_an_alarm_row_tells_value_limit_and_since_when(feed: Feed) -> None:
+def test_what_comes_again_within_the_hour_unacknowledged_is_the_same_alarm(feed: Feed) -> None:
+    for minute in range(0, 300, 30):
+        feed(minute, do=3.5)
+        feed(minute + 5, do=6.0)
+        feed(minute + 25, do=6.0)
+    assert feed.alarms("oxygen_low") == [("returned", 0, 295)]
+    assert feed.numbers("oxygen_low")["times"] == 10
+
+
+def test_an_alarm_row_tells_value_limit_how_sure_and_since_when(feed: Feed) -> None:
     feed(0, ph=6.8)
     feed(45, ph=6.7)
-    ((pond, node, quantity, revision, numbers),) = feed.bench.rows(
-        "SELECT pond, node, quantity, revision, numbers FROM alarms WHERE kind = 'ph_low'"
-    )
-    assert (pond, node, quantity, revision) == ("p1", NODE, "ph", 1)
-    assert json.loads(str(numbers)) == {"value": 6.7, "limit": 7.5, "since": NOON}
+    ((pond, node, quantity, revision, numbers),) = feed.bench.rows("SELECT pond, node, quantity, revision, numbers FROM alarms")
+    assert (pond, node, quantity, revision) == ("p1", NODE, "ph", 2)
+    assert json.loads(str(numbers)) == {
+        "value": 6.7, "limit": 7.0, "confidence": "high", "since": NOON, "annunciated": 1, "called": NOON,
+    }  # fmt: skip
 
 
 def test_an_on_delay_outlasts_a_short_dip(feed: Feed) -> None:
@@ -81,35 +105,35 @@ def test_an_on_delay_outlasts_a_short_dip(feed: Feed) -> None:
     assert feed.alarms("ph_low") == [("unacknowledged", 60, None)]
 
 
-def test_every_kind_with_a_threshold_has_a_limit_of_the_pond(feed: Feed) -> None:
-    for minute in (0, 31):
-        feed(minute, do=1.0, ph=6.5, salinity=3.0, temperature=19.0)
-    for minute in (60, 91):
-        feed(minute, do=9.0, ph=9.5, salinity=40.0, temperature=34.0)
-    kinds = {kind for (kind,) in feed.bench.rows("SELECT kind FROM alarms")}
-    assert kinds >= {
-        "oxygen_lethal", "oxygen_critical", "oxygen_low", "ph_low_critical", "ph_low", "ph_high", "ph_high_critical", "salinity_low",
-        "salinity_high", "temperature_low_critical", "temperature_low", "temperature_high", "temperature_high_critical",
-    }  # fmt: skip
+def test_every_kind_with_a_threshold_on_a_quantity_is_raised(feed: Feed) -> None:
+    """Each at the mildest value at which it is the worst of its group."""
+    rules = rules_of(Limits()).quantities
+    wanted = {k.name for k in ALARM_KINDS.values() if k.side and not k.derived}
+    raised = set()
+    for number, (quantity, found) in enumerate(rules.items()):
+        for threshold in (t for group in found.groups.values() for t in group):
+            value = threshold.limit + (-0.05 if threshold.low else 0.05)
+            for minute in (0, 31):
+                feed(10_000 * (len(raised) + 20 * number) + minute, **{quantity: value})
+            feed.bench.restart()
+            raised |= {kind for (kind,) in feed.bench.rows("SELECT kind FROM alarms")}
+            feed.bench.rows("DELETE FROM alarms")
+            feed.bench.rows("DELETE FROM alarm_states")
+            feed.bench.restart()
+    assert raised == wanted
 
 
 def test_a_failed_reading_neither_raises_nor_clears_a_water_alarm_but_a_probe_fault(feed: Feed) -> None:
     feed(0, temperature=34.0)
     feed(31, temperature=34.0)
-    assert feed.alarms("temperature_high") == [("unacknowledged", 31, None)]
+    assert feed.alarms("temperature_high_critical") == [("unacknowledged", 31, None)]
     for minute in (40, 50, 60):
         feed(minute, temperature=-127.0)
-    assert feed.alarms("temperature_high") == [("unacknowledged", 31, None)]
+    assert feed.alarms("temperature_high_critical") == [("unacknowledged", 31, None)]
     assert feed.alarms("temperature_low_critical") == []
     assert feed.alarms("probe_fault") == [("unacknowledged", 60, None)]
-    ((numbers,),) = feed.bench.rows("SELECT numbers FROM alarms WHERE kind = 'probe_fault'")
-    assert json.loads(str(numbers)) == {
-        "value": -127.0,
-        "low": -5.0,
-        "high": 50.0,
-        "reason": "physical_range",
-        "since": NOON + 40 * MINUTE,
-    }
+    numbers = feed.numbers("probe_fault")
+    assert (numbers["value"], numbers["reason"], numbers["since"]) == (-127.0, "physical_range", NOON + 40 * MINUTE)
 
 
 def test_salt_coming_up_the_river(feed: Feed) -> None:
@@ -139,11 +163,7 @@ def test_a_silent_node_by_the_clock(feed: Feed) -> None:
     bench = feed.bench
     feed(0, do=6.0)
 
-    def tick(minute: float) -> None:
-        bench.clock.set(NOON + round(minute * MINUTE))
-        bench.ingest.tick()
-        bench.ingest.commit()
-
+    tick = feed.tick
     tick(15)
     assert feed.alarms("node_offline") == []
     tick(16)

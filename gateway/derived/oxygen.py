@@ -1,0 +1,106 @@
+"""Where the oxygen goes: percent of saturation, its rate over the last hour or so, and when it will be down to a limit."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.derived.slope import theil_sen
+from gateway.observation import Observation
+from vuong.flags import Flag
+from vuong.water.oxygen import percent
+
+WINDOW: Final = 75 * 60
+SPACING: Final = 120  # points closer together than this tell nothing new
+LEAST_POINTS: Final = 4
+LEAST_SPAN: Final = 25 * 60
+NEAR: Final = 1.5  # mg/L above the first limit: from there on somebody may want to know the rate
+HORIZON: Final = 6 * 3600
+# A night's fall bends: a straight line through the last hour tells the next hours' rate only within such factors. Chosen so that the bounds hold
+# for nine of ten projections on recorded water (`tests/gateway/derived/test_oxygen.py` prints and checks the share).
+SLOWER: Final = 0.4
+FASTER: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a falling value reaches a limit, UTC seconds, with bounds."""
+
+    reached: int
+    earliest: int
+    latest: int
+
+
+def arrival(time: int, value: float, target: float, rate: float, low: float, high: float) -> Arrival | None:
+    """Return when `value` will be down to `target`; ``None`` where that is not known: it does not surely fall, or it is hours away.
+
+    Parameters
+    ----------
+    time : UTC seconds
+    value, target : mg/L
+    rate, low, high : slope and its bounds, mg/L an hour; negative when falling
+    """
+    if value <= target or high >= 0:
+        return None
+    gap = (value - target) * 3600
+    fastest, slowest = min(low, rate * FASTER), max(high, rate * SLOWER)
+    reached = time + gap / -rate
+    if reached - time > HORIZON:
+        return None
+    return Arrival(round(reached), round(time + gap / -fastest), round(time + gap / -slowest))
+
+
+class OxygenCourse:
+    """Adds ``do_percent``, and near the limits ``do_rate``, ``do_rate_low``, ``do_rate_high`` (mg/L an hour) to the derived numbers."""
+
+    def __init__(self) -> None:
+        self._points: dict[str, deque[tuple[int, float]]] = {}
+
+    def update(self, observation: Observation) -> None:
+        """Take a sample's oxygen, unless it failed a test."""
+        sample, derived = observation.sample, observation.derived
+        value = sample.values.get("do")
+        if value is None or observation.maintenance:
+            return
+        assessments = observation.assessments
+        if assessments["do"].flag is Flag.FAIL:
+            return
+        temperature, salinity = sample.values.get("temperature"), sample.values.get("salinity")
+        if (
+            temperature is not None
+            and salinity is not None
+            and 0.0 <= temperature <= 40.0
+            and 0.0 <= salinity <= 42.0
+            and Flag.FAIL is not assessments["temperature"].flag
+        ):
+            derived["do_percent"] = percent(value, temperature, salinity)
+        points = self._points.get(sample.node)
+        if points is None:
+            points = self._points[sample.node] = deque()
+        time = sample.time
+        if points and time - points[-1][0] < SPACING:
+            if time <= points[-1][0]:
+                return
+            recent = [*points, (time, value)]
+        else:
+            points.append((time, value))
+            while points[0][0] < time - WINDOW:
+                points.popleft()
+            recent = None
+        limit = observation.pond.limits.do.low_warning
+        if limit is None or value > limit + NEAR or len(points) < LEAST_POINTS or time - points[0][0] < LEAST_SPAN:
+            return
+        slope = theil_sen(recent or list(points))
+        derived["do_rate"], derived["do_rate_low"], derived["do_rate_high"] = (3600 * s for s in slope)
+
+    def snapshot(self, node: str) -> bytes:
+        """Return the points of a node."""
+        points = self._points.get(node)
+        return json.dumps(list(points)).encode() if points else b""
+
+    def restore(self, node: str, state: bytes) -> None:
+        """Take back the points of a node."""
+        if state:
+            self._points[node] = deque((time, value) for time, value in json.loads(state))
