@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -19,6 +21,7 @@ from cloud.context import Cloud, Context, NotSignedInError
 from cloud.farms import api as farms_api
 from cloud.security import SecurityHeaders
 from cloud.telemetry import api as telemetry_api
+from cloud.telemetry import records_api
 from cloud.web import pages as web_pages
 from cloud.web.layout import STATIC
 
@@ -49,14 +52,32 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
     return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
 
 
-def create_app(context: Context) -> FastAPI:
-    """Return the application on a migrated store."""
+# What can be served apart: a capability's routes by its name.
+CAPABILITIES: Final = {
+    "accounts": (accounts_api, accounts_pages),
+    "farms": (farms_api,),
+    "telemetry": (telemetry_api, records_api),
+    "alerts": (alerts_api, alerts_pages),
+    "web": (web_pages,),
+}
+
+
+def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI:
+    """Return the application on a migrated store.
+
+    Parameters
+    ----------
+    context : what it has
+    only : the capabilities to serve, ``None`` for all
+    """
     app = FastAPI(title="Vuông", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     app.state.context = context
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(NotSignedInError, _to_sign_in)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
-    for capability in (accounts_api, farms_api, telemetry_api, alerts_api, accounts_pages, web_pages, alerts_pages):
-        app.include_router(capability.router)
+    for name, routers in CAPABILITIES.items():
+        if only is None or name in only:
+            for part in routers:
+                app.include_router(part.router)
     app.mount("/static", _KeptFiles(directory=STATIC), name="static")
     return app

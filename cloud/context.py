@@ -28,6 +28,7 @@ class Context:
     clock : the time of readings and alarms; a demo's runs fast
     wall : the machine's time, by which sign-ins end
     attempts : failed sign-ins
+    mirrored : new samples also go to the mirror's outbox
     """
 
     engine: Engine
@@ -35,6 +36,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     wall: Clock = field(default_factory=SystemClock)
     attempts: AttemptLimit = field(default_factory=AttemptLimit)
+    mirrored: bool = False
 
 
 class NotSignedInError(Exception):

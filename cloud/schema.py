@@ -4,22 +4,40 @@ from cloud.accounts.tables import GatewayToken, SignIn, User
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.database import Base
 from cloud.farms.tables import Cooperative, Gateway, Node, Pond
-from cloud.telemetry.tables import Latest, Quarantined, Sample
+from cloud.telemetry.tables import (
+    Daily,
+    Hourly,
+    Latest,
+    MirrorParcel,
+    Quarantined,
+    Received,
+    Retained,
+    Revision,
+    Sample,
+    StaleHour,
+)
 
 metadata = Base.metadata
 
 __all__ = [
     "Alarm",
     "Cooperative",
+    "Daily",
     "Gateway",
     "GatewayToken",
+    "Hourly",
     "Latest",
+    "MirrorParcel",
     "Node",
     "NodeStatus",
     "Pond",
     "Quarantined",
+    "Received",
+    "Retained",
+    "Revision",
     "Sample",
     "SignIn",
+    "StaleHour",
     "User",
     "metadata",
 ]

@@ -1,4 +1,4 @@
-"""``/api/v1``: batches in; last values, series and live marks out."""
+"""``/api/v1``: batches in; last values, series, hours and days, live marks out. Exports and corrections are in `records_api`."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ async def _body(request: Request) -> bytes:
 
 @router.post(PATH)
 async def post_batch(request: Request, cloud: Cloud, sender: Annotated[Sender, Depends(require_sender)]) -> Accepted:
-    """Take a gateway's batch: gzip JSON of columns; any number of times, in any order, with one effect."""
+    """Take a gateway's batch: gzip or zstd JSON of columns; any number of times, in any order, with one effect."""
     body = await _body(request)
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     key = request.headers.get("Idempotency-Key")
     try:
         reply = await run_in_threadpool(
-            take, cloud.engine, body, encoding, sender=sender, idempotency_key=key, now=cloud.clock.now()
+            take, cloud.engine, body, encoding, sender=sender, idempotency_key=key, now=cloud.clock.now(), mirror=cloud.mirrored
         )
     except BatchError as error:
         raise HTTPException(error.status, str(error)) from None

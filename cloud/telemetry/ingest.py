@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+import zstandard
 from sqlalchemy import Connection, Engine, select
 
 from cloud.alerts.intake import take_alarms, take_statuses
 from cloud.farms.tables import Node, Pond
+from cloud.telemetry.mirror import enqueue
+from cloud.telemetry.received import receive
+from cloud.telemetry.retention import line
+from cloud.telemetry.rollups import add_late, hour_of, mark_stale
 from cloud.telemetry.store import advance_latest, insert_samples, upsert
 from cloud.telemetry.tables import Quarantined
-from cloud.telemetry.validation import Refusal, StructureError, check_samples
+from cloud.telemetry.validation import Refusal, Samples, StructureError, check_samples
 from vuong.contract.batch import VERSION
 
 COMPRESSED_LIMIT: Final = 8 * 2**20
 UNPACKED_LIMIT: Final = 64 * 2**20
+# zstd packs at most 128 KiB into a few bytes a block: a step of this size unpacks to less than 50 MiB, so that a bomb ends early.
+_ZSTD_STEP: Final = 1024
 
 
 class BatchError(Exception):
@@ -37,27 +45,50 @@ class Sender:
     cooperative: str
 
 
+def _gunzip(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        body = inflater.decompress(body, UNPACKED_LIMIT + 1)
+    except zlib.error:
+        raise BatchError(400, "the body is not gzip, though Content-Encoding says so") from None
+    if not inflater.eof and len(body) <= UNPACKED_LIMIT:
+        raise BatchError(400, "the gzip body ends early; send it again")
+    return body
+
+
+def _unzstd(body: bytes) -> bytes:
+    # A frame may ask for a window of gigabytes; RFC 9659 limits it to 8 MiB for HTTP.
+    inflater = zstandard.ZstdDecompressor(max_window_size=2**23).decompressobj()
+    unpacked = bytearray()
+    try:
+        for start in range(0, len(body), _ZSTD_STEP):
+            unpacked += inflater.decompress(body[start : start + _ZSTD_STEP])
+            if inflater.eof or len(unpacked) > UNPACKED_LIMIT:
+                break
+    except zstandard.ZstdError:
+        raise BatchError(400, "the body is not zstd, though Content-Encoding says so") from None
+    if not inflater.eof and len(unpacked) <= UNPACKED_LIMIT:
+        raise BatchError(400, "the zstd body ends early; send it again")
+    return bytes(unpacked)
+
+
+_ENCODINGS: Final[dict[str, Callable[[bytes], bytes]]] = {"gzip": _gunzip, "zstd": _unzstd, "": bytes, "identity": bytes}
+
+
 def unpack(body: bytes, encoding: str) -> dict[str, Any]:
     """Return the document of a request body.
 
     Raises
     ------
     BatchError
-        415 for another encoding than gzip, 400 for bytes that are no gzip or no JSON, 413 for more than `UNPACKED_LIMIT` bytes, 422 for JSON that is
-        no object
+        415 for another encoding than gzip and zstd, 400 for bytes that are not of that encoding or no JSON, 413 for more than `UNPACKED_LIMIT`
+        bytes, 422 for JSON that is no object
     """
-    if encoding == "gzip":
-        inflater = zlib.decompressobj(wbits=31)
-        try:
-            body = inflater.decompress(body, UNPACKED_LIMIT + 1)
-        except zlib.error:
-            raise BatchError(400, "the body is not gzip, though Content-Encoding says so") from None
-        if len(body) > UNPACKED_LIMIT:
-            raise BatchError(413, f"the body unpacks to more than {UNPACKED_LIMIT} bytes; send smaller batches")
-        if not inflater.eof:
-            raise BatchError(400, "the gzip body ends early; send it again")
-    elif encoding not in {"", "identity"}:
-        raise BatchError(415, f"Content-Encoding is {encoding!r:.60}; send gzip")
+    if encoding not in _ENCODINGS:
+        raise BatchError(415, f"Content-Encoding is {encoding!r:.60}; send gzip or zstd")
+    body = _ENCODINGS[encoding](body)
+    if len(body) > UNPACKED_LIMIT:
+        raise BatchError(413, f"the body unpacks to more than {UNPACKED_LIMIT} bytes; send smaller batches")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -107,8 +138,33 @@ def _keep(connection: Connection, refusals: list[Refusal], sender: Sender, recei
     connection.execute(upsert(connection, Quarantined.__table__).on_conflict_do_nothing(), [rows[key] for key in sorted(rows)])
 
 
+def _store(connection: Connection, samples: Samples, *, mirror: bool, now: float) -> None:
+    """Write the samples that were never stored before; those whose time retention has let go only add to their hour."""
+    edge = line(connection)
+    new = receive(connection, samples)
+    if not new.node_id:
+        return
+    if edge and min(new.time) < edge:
+        add_late(connection, new, [row for row, time in enumerate(new.time) if time < edge])
+        kept = new.chosen([row for row, time in enumerate(new.time) if time >= edge])
+    else:
+        kept = new
+    insert_samples(connection, kept)
+    mark_stale(connection, set(zip(kept.node_id, map(hour_of, kept.time), strict=True)))
+    advance_latest(connection, new)
+    if mirror:
+        enqueue(connection, new, now)
+
+
 def take(
-    engine: Engine, body: bytes, encoding: str, *, sender: Sender, idempotency_key: str | None, now: float
+    engine: Engine,
+    body: bytes,
+    encoding: str,
+    *,
+    sender: Sender,
+    idempotency_key: str | None,
+    now: float,
+    mirror: bool = False,
 ) -> dict[str, Any]:
     """Store a batch and return the reply; any number of times, in any order, with one effect.
 
@@ -119,6 +175,7 @@ def take(
     sender : whose token it was; only its co-op's nodes and ponds are written
     idempotency_key : the header, checked against the document where it is given
     now : UTC seconds
+    mirror : whether new samples shall also go to the mirror (`cloud.telemetry.mirror`)
 
     Raises
     ------
@@ -136,8 +193,7 @@ def take(
                 samples = check_samples(document["samples"], nodes, now)
             except StructureError as error:
                 raise BatchError(422, str(error)) from None
-            insert_samples(connection, samples)
-            advance_latest(connection, samples)
+            _store(connection, samples, mirror=mirror, now=now)
             refusals += samples.refusals
         if document.get("alarms"):
             ponds = set(connection.scalars(select(Pond.id).where(Pond.cooperative_id == sender.cooperative)))

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Connection, FromClause, Table, and_, case, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cloud.telemetry.partitions import ensure
 from cloud.telemetry.tables import Latest
 from cloud.telemetry.validation import Samples
 
@@ -32,7 +33,7 @@ def _columns(quantities: tuple[str, ...]) -> str:
 @cache
 def _sqlite_insert(quantities: tuple[str, ...]) -> str:
     marks = ", ".join("?" * (len(_KEY) + 2 * len(quantities) + 1))
-    return f"INSERT INTO samples ({_columns(quantities)}) VALUES ({marks}) ON CONFLICT (node_id, boot, seq) DO NOTHING"  # noqa: S608
+    return f"INSERT INTO samples ({_columns(quantities)}) VALUES ({marks})"  # noqa: S608
 
 
 def _rows(samples: Samples, quantities: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
@@ -55,7 +56,7 @@ def _rows(samples: Samples, quantities: tuple[str, ...]) -> Iterator[tuple[Any, 
 
 
 def insert_samples(connection: Connection, samples: Samples) -> None:
-    """Add the samples that are not there yet; one that is there stays as it is."""
+    """Add samples, none of which is there (`cloud.telemetry.received`)."""
     if not samples.node_id:
         return
     quantities = tuple(samples.values)
@@ -64,16 +65,10 @@ def insert_samples(connection: Connection, samples: Samples) -> None:
     if connection.dialect.name == "sqlite":
         driver.executemany(_sqlite_insert(quantities), rows)
         return
-    names = _columns(quantities)
-    with driver.cursor() as cursor:
-        # One temporary table a connection: making it anew for every batch would bloat the catalogue.
-        cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE samples) ON COMMIT DELETE ROWS")
-        with cursor.copy(f"COPY incoming ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        cursor.execute(
-            f"INSERT INTO samples ({names}) SELECT {names} FROM incoming ON CONFLICT (node_id, boot, seq) DO NOTHING"  # noqa: S608
-        )
+    ensure(connection, samples.time)
+    with driver.cursor() as cursor, cursor.copy(f"COPY samples ({_columns(quantities)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def advance_latest(connection: Connection, samples: Samples) -> None:

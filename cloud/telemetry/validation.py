@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from types import NoneType
 from typing import Any, Final
 
@@ -49,6 +48,17 @@ class Samples:
     flags: dict[str, Sequence[int | None]] = field(default_factory=dict)
     reasons: dict[int, dict[str, Any]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+
+    def chosen(self, rows: Sequence[int]) -> Samples:
+        """Return some of the samples, in the order of `rows`."""
+        position = {row: index for index, row in enumerate(rows)}
+        picked = {name: [getattr(self, name)[row] for row in rows] for name in ("node_id", "time", "boot", "seq", "arrived")}
+        return Samples(
+            **picked,
+            values={name: [column[row] for row in rows] for name, column in self.values.items()},
+            flags={name: [column[row] for row in rows] for name, column in self.flags.items()},
+            reasons={position[row]: reason for row, reason in self.reasons.items() if row in position},
+        )
 
 
 def _outside(column: list[Any], low: int, high: int) -> Iterator[int]:
@@ -182,14 +192,8 @@ def check_samples(columns: object, nodes: dict[str, int], now: float) -> Samples
         result.values, result.flags = dict(known), dict(flagged)
         return result
 
-    keep = [row not in refused for row in range(rows)]
-
-    def kept(column: Iterable[Any]) -> list[Any]:
-        return list(compress(column, keep))
-
-    position = {row: index for index, row in enumerate(kept(range(rows)))}
-    result.node_id, result.time, result.boot, result.seq, result.arrived = map(kept, (ids, time, boot, seq, arrived))
-    result.values = {name: kept(column) for name, column in known.items()}
-    result.flags = {name: kept(column) for name, column in flagged.items()}
-    result.reasons = {position[row]: reason for row, reason in reasons.items() if row in position}
-    return result
+    result.node_id, result.time, result.boot, result.seq, result.arrived = ids, time, boot, seq, arrived  # type: ignore[assignment]
+    result.values, result.flags = dict(known), dict(flagged)
+    taken = result.chosen([row for row in range(rows) if row not in refused])
+    taken.refusals = result.refusals
+    return taken

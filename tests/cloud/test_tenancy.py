@@ -18,7 +18,9 @@ from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.app import create_app
 from cloud.context import Context, records, require_sender, visible
 from cloud.farms.tables import Cooperative, Gateway, Node, Pond
-from cloud.telemetry.tables import Latest, Quarantined, Sample
+from cloud.telemetry.corrections import Correction, correct
+from cloud.telemetry.rollups import roll_up
+from cloud.telemetry.tables import Daily, Hourly, Latest, Quarantined, Received, Revision, Sample, StaleHour
 from cloud.tenancy import Owned, Scope, ScopedSession, UnscopedError
 from tests.cloud.batches import NODES, NOW, TOKENS, alarm, batch, sample
 
@@ -27,10 +29,11 @@ OPEN = {("/", "GET"), ("/healthz", "GET"), ("/sign-in", "GET"), ("/sign-in", "PO
 # Who asks is all it tells.
 OWN = {("/api/v1/me", "GET")}
 OWNED = (Cooperative, Pond, Node, Gateway, User, Sample, Latest, Quarantined, Alarm, NodeStatus)
+OWNED += (Received, StaleHour, Hourly, Daily, Revision)
 
 
 @pytest.fixture
-def both(post: Callable[..., Any]) -> None:
+def both(post: Callable[..., Any], engine: Engine) -> None:
     """Give each co-op readings, a quarantined record, a node state and an alarm."""
     for letter in "ab":
         gateway, node = f"gw-{letter}", NODES[f"gw-{letter}"][0]
@@ -38,6 +41,11 @@ def both(post: Callable[..., Any]) -> None:
         state = {"node": node, "time": NOW - 60, "state": "online", "detail": {}}
         rows = [sample(n, node=node, do=5.0 + n / 10) for n in range(1, 30)] + [sample(99, node="ff")]
         assert post(batch(rows, gateway=gateway, alarms=[row], statuses=[state])).status_code == 200
+        wrong = Correction(pond=f"ao-{letter}1", quantity="do", start=NOW - 3600, end=NOW, reason="drift", offset=0.1)
+        assert correct(engine, wrong, author="test", now=NOW) > 0
+    roll_up(engine, NOW - 1000)
+    post(batch([sample(40, do=5.0)]))
+    post(batch([sample(40, node=NODES["gw-b"][0], do=5.0)], gateway="gw-b"))
 
 
 @pytest.mark.usefixtures("both")

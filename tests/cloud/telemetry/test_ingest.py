@@ -13,11 +13,11 @@ from sqlalchemy import Engine, delete, select
 
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.telemetry.ingest import UNPACKED_LIMIT, BatchError, Sender, take
-from cloud.telemetry.tables import Latest, Quarantined, Sample
+from cloud.telemetry.tables import Latest, Quarantined, Received, Sample, StaleHour
 from tests.cloud.batches import NOW, alarm, batch, packed, sample
 
 A = Sender("gw-a", "coop-a")
-TABLES = (Sample, Latest, Alarm, NodeStatus, Quarantined)
+TABLES = (Sample, Latest, Alarm, NodeStatus, Quarantined, Received, StaleHour)
 
 
 def send(engine: Engine, document: dict[str, Any], sender: Sender = A) -> dict[str, Any]:
