@@ -133,3 +133,41 @@ class Adc(Protocol):
     def read_uv(self) -> int:
         """Return microvolts at the pin, with the chip's calibration."""
         ...
+
+
+class Partition(Protocol):
+    """The part of ``esp32.Partition`` that an update uses."""
+
+    def ioctl(self, operation: int, block: int, /) -> int:
+        """4: number of blocks; 6: erase a block."""
+        ...
+
+    def readblocks(self, block: int, buffer: bytearray, offset: int, /) -> object:
+        """Read."""
+        ...
+
+    def writeblocks(self, block: int, data: bytes, offset: int, /) -> object:
+        """Program an erased part."""
+        ...
+
+    def set_boot(self) -> object:
+        """Boot from it next time."""
+        ...
+
+
+class Slot(Protocol):
+    """See `firmware.slots`."""
+
+    capacity: int
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write a piece."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read a piece back."""
+        ...
+
+    def activate(self, size: int) -> None:
+        """Run it from the next start on."""
+        ...
