@@ -13,6 +13,7 @@ from typing import Final, Literal
 import orjson
 
 from gateway.config import Config
+from gateway.derived.ammonia import Ammonia, HandReading
 from gateway.ledger import Ledger
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
@@ -21,6 +22,7 @@ from gateway.store.space import Space
 from gateway.store.store import Changes, Quarantined, Store, sample_row
 from gateway.system_alarms import SystemAlarms
 from gateway.timekeeping import NodeClocks, Timekeeper
+from vuong.acknowledgement import Acknowledgement
 from vuong.clock import Clock
 from vuong.contract import topics
 from vuong.contract.batch import StatusRow
@@ -79,6 +81,7 @@ class Ingest:
         self.space = Space(store)
         self.counts: Counter[str] = Counter()
         self._strangers: set[str] = set()
+        self._entered: dict[tuple[str, str], HandReading] = {}
         self._started = int(self.clock.now())
         self._writing = asyncio.Lock()
         self._load()
@@ -113,6 +116,8 @@ class Ingest:
         self._snapshot_position = max((position for _, _, position, _ in snapshots), default=0)
         self._snapshot_time = self.clock.now()
         learned_from = max(self._snapshot_position, self._position - 1 - RELEARNED)
+        for reading in self._entered.values():
+            self._hand_over(reading)
         count = self._pipeline.restore(snapshots, store.samples_after(learned_from))
         _LOG.info("ready at position %d; learned from %d samples since the last snapshot", self._position, count)
 
@@ -215,6 +220,27 @@ class Ingest:
             self._doubt = self._position
         self._pipeline.alarms.tick(now, self._heard, self._config.offline_after)
         self._changes.state |= self._system_alarms.tick(now, self.clock, self.space)
+
+    async def acknowledge(self, alarm: str, said: Acknowledgement) -> None:
+        """Take somebody's acknowledgement of an alarm, any number of times, in any order; it is written with the next commit.
+
+        An alarm that is not known here is passed by: it was salvaged away, or is another gateway's.
+        """
+        async with self._writing:
+            stored = await asyncio.to_thread(self._store.alarm, alarm)
+        if stored is not None:
+            self._pipeline.alarms.acknowledge(stored, said, int(self.clock.now()))
+
+    def enter(self, reading: HandReading) -> None:
+        """Take what somebody measured by hand, any number of times, in any order."""
+        key = reading.pond, reading.quantity
+        self._entered[key] = max(self._entered.get(key, reading), reading, key=lambda r: (r.time, r.value))
+        self._hand_over(reading)
+
+    def _hand_over(self, reading: HandReading) -> None:
+        for stage in self._pipeline.stages:
+            if isinstance(stage, Ammonia):
+                stage.enter(reading)
 
     def status(self) -> str:
         """Return in one line what the gateway is about, for systemd's ``STATUS=``."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from gateway.broker import Broker
 from gateway.config import Config
 from gateway.ingest import Ingest
+from gateway.lan.exchange import Exchange
 from gateway.outbox import Outbox
 from gateway.store.outbound import Outbound
 from gateway.store.salvage import open_store, suspect
@@ -77,7 +78,8 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             notifier.status(ingest.status())
             await clock.sleep(TICK)
 
-    work = [broker.run(), ticks(), *([outbox.run()] if outbox else [])]
+    exchange = Exchange(config, ingest, committed)
+    work = [broker.run(), ticks(), exchange.run(), *([outbox.run()] if outbox else [])]
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     stopping = asyncio.create_task(stop.wait())
     notifier.ready()
@@ -95,4 +97,5 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             ingest.commit(snapshot=True)
         with suppress(sqlite3.Error):
             outbound.close()
+            exchange.close()
         _LOG.info("stopped; %s", dict(ingest.counts))

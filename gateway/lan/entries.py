@@ -1,19 +1,23 @@
-"""What people said, kept in the gateway's database: acknowledgements, hand readings, calibrations.
+"""What people said, in a small database beside the gateway's: acknowledgements, hand readings, calibrations.
 
-The LAN process adds to the table, the gateway process applies what is new to its alarms and exchanges entries with the cloud. Entries are never
-changed, and a repeat adds nothing.
+The LAN process adds to it, the gateway process applies what is new to its alarms and exchanges entries with the cloud. Entries are never changed,
+and a repeat adds nothing. It is a file of its own, so that a phone never takes the ingest's write lock, and what people said and who may come in
+outlives a damaged or full database of readings.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.store.schema import connect
+from gateway.store.schema import StoreError
 from vuong.contract.api import Entry, EntryKind
+
+_LOG = logging.getLogger(__name__)
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -31,17 +35,39 @@ CREATE TABLE IF NOT EXISTS exchange (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 _COLUMNS: Final = "id, kind, pond, at, person, place, content"
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # it holds hashes of PINs and tokens
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: an acknowledgement that the farmer saw confirmed must not be gone after a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if sound != "ok":
+            raise sqlite3.DatabaseError(sound)  # noqa: TRY301
+        connection.executescript(_TABLES)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _entry(row: Sequence[Any]) -> Entry:
     name, kind, pond, at, person, place, content = row
     return {"id": name, "kind": kind, "pond": pond, "at": at, "by": person, "where": place, "content": json.loads(content)}
 
 
+def beside(database: Path) -> Path:
+    """Return the file of what people said, beside the gateway's database."""
+    return database.with_name(f"{database.stem}.people.db")
+
+
 class Entries:
-    """A connection of its own to the entries.
+    """A connection of its own to the entries; a damaged file is put aside and a new one made.
 
     Parameters
     ----------
-    path : the gateway's database
+    database : the gateway's database
 
     Raises
     ------
@@ -49,10 +75,26 @@ class Entries:
         if the file cannot be used
     """
 
-    def __init__(self, path: Path) -> None:
-        # FULL: an acknowledgement that the farmer saw confirmed must not be gone after a power cut.
-        self._connection = connect(path)
-        self._connection.executescript(_TABLES)
+    def __init__(self, database: Path) -> None:
+        path = beside(database)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._connection = _connect(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                aside = path.with_name(f"{path.name}-damaged-{path.stat().st_mtime_ns:x}")
+                _LOG.error(
+                    "%s is damaged (%s): it is put aside as %s; PINs and phones must be set up anew", path, error, aside.name
+                )
+                for end in ("", "-wal", "-shm"):
+                    file = path.with_name(path.name + end)
+                    if file.exists():
+                        file.rename(aside.with_name(aside.name + end))
+                self._connection = _connect(path)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path} cannot be opened as a database: {error}; check path, rights and disk") from error
 
     def close(self) -> None:
         """Close the connection."""

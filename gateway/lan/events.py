@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.lan.api import desk_of, live_mark
 from gateway.lan.desk import Desk
+from gateway.store.schema import StoreError
 from vuong.contract.api import LastValue, Live
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Hub:
 
     async def run(self) -> None:
         """Look for ever."""
-        seen: int | None = None
+        seen: object = None
         while True:
             try:
                 version = await self._desk.ask(self._desk.records.changed)
@@ -53,7 +54,7 @@ class Hub:
                         self._tell(_event("readings", new))
                     self._tell(_event("live", live))
                 seen = version
-            except sqlite3.Error as error:  # the ingest may be putting a damaged file aside: look again
+            except (sqlite3.Error, StoreError, OSError) as error:  # the ingest may be putting a damaged file aside: look again
                 _LOG.warning("the database cannot be read now: %s", error)
             await asyncio.sleep(LOOK)
 

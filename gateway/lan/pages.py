@@ -63,6 +63,7 @@ class Shown:
     age: str
     level: str
     doubted: bool
+    lags: bool
     old: bool
 
 
@@ -123,7 +124,7 @@ def _level(value: float, band: Band | None) -> str:
     return "ok"
 
 
-def _shown(name: str, row: LastValue | None, band: Band | None, now: float, language: str) -> Shown:
+def _shown(name: str, row: LastValue | None, band: Band | None, newest: int, now: float, language: str) -> Shown:
     failed = row is not None and row["flag"] == Flag.FAIL
     return Shown(
         quantity=name,
@@ -133,6 +134,8 @@ def _shown(name: str, row: LastValue | None, band: Band | None, now: float, lang
         age="" if row is None else texts.age_text(now - row["time"], language),
         level="ok" if row is None or failed else _level(row["value"], band),
         doubted=row is not None and row["flag"] in {Flag.SUSPECT, Flag.FAIL},
+        # A pond that is silent says so once; a value that lags behind the others says it of itself.
+        lags=row is not None and newest - row["time"] > _SILENT,
         old=row is not None and now - row["time"] > _SILENT,
     )
 
@@ -147,7 +150,7 @@ def _ponds(desk: Desk, alarms: list[AlarmDetail], now: float, language: str) -> 
         newest = max((row["time"] for row in latest.values()), default=None)
         state = urgent.get(pond.id) or ("empty" if newest is None else "silent" if now - newest > _SILENT else "ok")
         word = i18n.text(f"priority.{state}", language) if pond.id in urgent else texts.ui(f"state.{state}", language)
-        values = [_shown(name, latest.get(name), pond.limits.band(name), now, language) for name in SHOWN]
+        values = [_shown(name, latest.get(name), pond.limits.band(name), newest or 0, now, language) for name in SHOWN]
         age = None if newest is None else texts.age_text(now - newest, language)
         found.append(ShownPond(pond.id, pond.name, state, word, age, values))
     return found

@@ -12,6 +12,7 @@ from gateway.lan import texts
 from gateway.lan.entries import Entries
 from gateway.observation import Pond
 from gateway.store.schema import QUANTITY_NAMES, connect
+from vuong import alarm_text
 from vuong.alarms import ALARM_KINDS
 from vuong.contract.api import (
     AlarmDetail,
@@ -51,13 +52,19 @@ class Records:
 
     def __init__(self, config: Config, entries: Entries) -> None:
         self._config, self._entries = config, entries
-        self._connection = connect(config.database)
-        self._connection.execute("PRAGMA query_only = 1")
-        self._position = max(0, self._newest() - LOOKED_BACK)
         self._latest: dict[tuple[str, str], LastValue] = {}
         self._nodes: dict[str, list[str]] = {pond: [] for pond in config.ponds}
         for node, pond in config.nodes.items():
             self._nodes[pond.id].append(node)
+        self._opened = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._connection = connect(self._config.database)
+        self._connection.execute("PRAGMA query_only = 1")
+        self._file = self._config.database.stat().st_ino
+        self._opened += 1
+        self._position = max(0, self._newest() - LOOKED_BACK)
         self.refresh()
 
     def close(self) -> None:
@@ -68,10 +75,19 @@ class Records:
         (position,) = self._connection.execute("SELECT ifnull(max(position), 0) FROM samples").fetchone()
         return int(position)
 
-    def changed(self) -> int:
-        """Return a number that changes with every commit of another connection; costs next to nothing."""
+    def changed(self) -> tuple[int, int, int]:
+        """Return what changes with every commit of another connection; costs next to nothing.
+
+        Raises
+        ------
+        sqlite3.Error, gateway.store.schema.StoreError, OSError
+            while the ingest puts a damaged file aside and salvages it; look again later
+        """
+        if self._config.database.stat().st_ino != self._file:  # salvaged: another file stands in its place
+            self._connection.close()
+            self._open()
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        return int(version)
+        return self._opened, int(version), self._entries.last()
 
     def refresh(self) -> list[LastValue]:
         """Take the samples stored since the last call in; return the last values that are new."""
@@ -214,7 +230,14 @@ class Records:
         found = json.loads(numbers)
         first = standing_acknowledgement(name, acknowledged, found, said)
         owner = self._config.ponds.get(pond)
-        say = texts.AlarmTexts(kind, quantity, owner.name if owner else pond, raised, found, language)
+        say = alarm_text.render(
+            kind,
+            quantity,
+            texts.readable(found, quantity, language),
+            raised=raised,
+            pond=owner.name if owner else pond,
+            language=language,
+        )
         return {
             "id": name,
             "revision": revision,
@@ -230,7 +253,9 @@ class Records:
             "acknowledged_by": first["by"] if first else None,
             "acknowledged_where": first["where"] if first else None,
             "numbers": found,
-            "title": say.part("title"),
-            "cause": say.part("cause"),
-            "advice": say.part("advice"),
+            "title": say.title,
+            "message": say.message,
+            "confidence": say.confidence,
+            "cause": say.cause,
+            "advice": say.advice,
         }

@@ -68,36 +68,8 @@ def reason_text(reason: dict[str, Any], quantity: str, flag: Flag, language: str
     return Formatter().vformat(template, (), _Filled(numbers))
 
 
-class AlarmTexts:
-    """The sentences of one alarm.
-
-    Parameters
-    ----------
-    kind, quantity, raised, numbers : of the alarm
-    pond : the pond's name
-    language : of the reader
-    """
-
-    def __init__(self, kind: str, quantity: str | None, pond: str, raised: int, numbers: dict[str, Any], language: str) -> None:
-        self._kind, self._language = kind, language
-        self._fields = _Filled(pond=pond, since=i18n.moment(raised))
-        if quantity in QUANTITIES:
-            unit = "" if quantity == "ph" else QUANTITIES[quantity].unit
-            self._fields |= {"quantity": quantity_text(quantity, language), "unit": unit}
-        for name, number in numbers.items():
-            self._fields[name] = self._number(name, number, quantity, numbers)
-
-    def part(self, part: str) -> str:
-        """Return ``title``, ``cause`` or ``advice``."""
-        return Formatter().vformat(i18n.text(f"alarm.{self._kind}.{part}", self._language), (), self._fields)
-
-    def _number(self, name: str, number: object, quantity: str | None, numbers: dict[str, Any]) -> str:
-        if name == "since" and isinstance(number, int | float):
-            return i18n.moment(number)
-        if name == "reason" and quantity in QUANTITIES:
-            return reason_text({**numbers, "key": number}, quantity, Flag.FAIL, self._language)
-        if name == "quantity" and number in QUANTITIES:
-            return quantity_text(str(number), self._language)
-        if isinstance(number, int | float):
-            return value_text(number, quantity or "", self._language)
-        return str(number)
+def readable(numbers: dict[str, Any], quantity: str | None, language: str) -> dict[str, Any]:
+    """Return an alarm's numbers with the key of its reason replaced by words."""
+    if "reason" not in numbers or quantity not in QUANTITIES:
+        return numbers
+    return {**numbers, "reason": reason_text({**numbers, "key": numbers["reason"]}, quantity, Flag.FAIL, language)}

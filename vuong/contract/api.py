@@ -181,6 +181,8 @@ class AlarmDetail(TypedDict):
     acknowledged_where: str | None
     numbers: dict[str, Any]
     title: str
+    message: str
+    confidence: str
     cause: str
     advice: str
 
@@ -352,9 +354,12 @@ def standing_acknowledgement(
     """
     annunciated = numbers.get("annunciated", 0)
     found = standing((_said(entry) for entry in entries), annunciated if isinstance(annunciated, int) else 0)
-    if found is not None and (acknowledged is None or found.at <= acknowledged):
-        return {"alarm": alarm, "at": found.at, "by": found.by, "where": found.where}
-    return None if acknowledged is None else {"alarm": alarm, "at": acknowledged, "by": None, "where": None}
+    if found is None:
+        return None if acknowledged is None else {"alarm": alarm, "at": acknowledged, "by": None, "where": None}
+    at = found.at if acknowledged is None else min(found.at, acknowledged)
+    # A gateway counts an acknowledgement of a clock that goes ahead as made at its own time: it is the same one.
+    same = found.at - at <= CLOCK_TOLERANCE
+    return {"alarm": alarm, "at": at, "by": found.by if same else None, "where": found.where if same else None}
 
 
 def _said(entry: Entry) -> Said:
