@@ -153,6 +153,7 @@ class NodeClocks:
 
     def __init__(self, offsets: object = None) -> None:
         self._seen: dict[str, list[int]] = {}
+        self._latest: dict[str, int] = {}
         self.offsets: dict[str, int] = dict(offsets) if isinstance(offsets, dict) else {}
 
     def observe(self, node: str, time: int, arrived: int) -> None:
@@ -162,6 +163,9 @@ class NodeClocks:
             if node in self._seen:
                 del self._seen[node]  # the usual case: nothing to remember
             return
+        if time <= self._latest.get(node, 0):
+            return  # sent again, or late: it tells nothing of the clock
+        self._latest[node] = time
         seen = self._seen.setdefault(node, [])
         seen.append(ahead)
         if len(seen) < REMEMBERED:

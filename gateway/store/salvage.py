@@ -178,7 +178,7 @@ def _rows(old: sqlite3.Connection, table: str, columns: list[str], *, by_rowid: 
         try:
             found = old.execute(
                 f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?", (at, many)
-            ).fetchall()  # noqa: S608
+            ).fetchall()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 return  # the table is not even known

@@ -22,6 +22,7 @@ from gateway.store.schema import QUANTITY_NAMES
 _LOG = logging.getLogger(__name__)
 
 MIB: Final = 1024 * 1024
+PAGE: Final = 4096
 LOW_SHARE: Final = 0.1  # of the file system
 LOW_MOST: Final = 256 * MIB
 KEPT_FOR: Final = (
@@ -59,6 +60,9 @@ class Space:
         self._reserve = self._path.with_name(self._path.name + "-reserve")
         self.short, self.told = False, 0
         self.removed = self._count()
+        # The log may take a part of what must be free, and no more: SQLite's own 4 MB are much on a small disk.
+        pages = min(1000, max(16, self.low() // 4 // PAGE))
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}").fetchone()
         self._keep_reserve()
 
     def _count(self) -> int:
@@ -96,22 +100,38 @@ class Space:
         """
         wanted = self.low()
         if urgent and self.room() < wanted:
-            self._reserve.unlink(missing_ok=True)
+            self._give_back()
         if self.room() >= wanted:
-            if self.short and self.room() >= 1.5 * wanted:
+            if self.short and self._enough(wanted):
                 self.short = False
             self._keep_reserve()
             return
         try:
-            young = self._drop_sent(now, wanted)
-            thinned = self._thin(now, wanted)
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.OperationalError as error:
-            _LOG.error("there is no room even to delete (%s): remove other files from the disk of %s", error, self._path)
-            young = thinned = True
-        if young or thinned or self.room() < wanted:
+            cost = self._free(now, wanted)
+        except sqlite3.OperationalError:
+            self._give_back()
+            try:
+                cost = self._free(now, wanted)
+            except sqlite3.OperationalError as error:
+                _LOG.error("there is no room even to delete (%s): remove other files from the disk of %s", error, self._path)
+                cost = True
+        if cost or self.room() < wanted:
             self.short, self.told = True, self.room()
         self._keep_reserve()
+
+    def _give_back(self) -> None:
+        self._reserve.unlink(missing_ok=True)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Let the log be written over from its start: else deleting needs as much room as it frees."""
+        with contextlib.suppress(sqlite3.OperationalError):  # the file itself cannot grow: what comes next says so
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def _free(self, now: int, wanted: int) -> bool:
+        """Make room; return whether it cost something that somebody may miss."""
+        young = self._drop_sent(now, wanted)
+        return self._thin(now, wanted) or young
 
     def _enough(self, wanted: int) -> bool:
         return self.room() >= 1.5 * wanted
@@ -128,6 +148,7 @@ class Space:
                 if not rows:
                     break
                 execute("DELETE FROM samples WHERE position BETWEEN ? AND ?", (rows[0][0], rows[-1][0]))
+                self._checkpoint()
                 young = young or rows[-1][1] > now - KEPT_FOR
                 count += len(rows)
         if count:
@@ -204,4 +225,5 @@ class Space:
                 if self._connection.in_transaction:
                     execute("ROLLBACK")
                 raise
+            self._checkpoint()
         return bool(gone)
