@@ -35,6 +35,7 @@ _LOG = logging.getLogger(__name__)
 SNAPSHOT_SAMPLES: Final = 10_000
 SNAPSHOT_SECONDS: Final = 900
 RELEARNED: Final = 50_000  # samples at most that pass the stages again at a start: some seconds
+LONGEST_HELD: Final = 86_400  # s that samples wait for the right time: a gateway that never learns it must not keep them for ever
 UNKNOWN_TIME: Final = 946_684_800  # told to nodes while the gateway does not know the time itself: no node sets its clock to 2000
 LARGEST_KEPT: Final = 2048  # bytes of a quarantined payload
 _FORMS: Final[dict[str, Literal["json", "cbor"]]] = {topics.DATA: "json", topics.BACKLOG: "cbor"}
@@ -85,6 +86,13 @@ class Ingest:
         self._started = int(self.clock.now())
         self._writing = asyncio.Lock()
         self._load()
+        # From `_doubt` on no time service stood behind the clock; from `_wrong` on it is known to be wrong, in this run or already in the last.
+        self._doubt, self._wrong_since = self._position, self.clock.now()
+        self._wrong: int | None = None
+        wrong = store.state("wrong")
+        if isinstance(wrong, int) and not self.clock.trusted:
+            self._doubt = self._wrong = wrong
+        self._look_at_clock(self.clock.now())
 
     def _load(self) -> None:
         """Stand where the database stands."""
@@ -109,9 +117,6 @@ class Ingest:
                 self._pipeline.alarms.restore(node, b"", latest.get(node, 0))
         self._node_clocks = NodeClocks(store.state("node_clocks"))
         self._system_alarms = SystemAlarms(self._pipeline.alarms, store)
-        # What was stamped from here on has no time service behind it; a gateway that was in doubt when it ended still is.
-        doubt = store.state("doubt")
-        self._doubt: int = doubt if isinstance(doubt, int) else self._position
         snapshots = store.snapshots()
         self._snapshot_position = max((position for _, _, position, _ in snapshots), default=0)
         self._snapshot_time = self.clock.now()
@@ -124,6 +129,7 @@ class Ingest:
     def take(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Take ``(topic, payload)`` messages in; nothing of them may be acknowledged before `commit`."""
         arrived = int(self.clock.now())
+        self._look_at_clock(arrived)
         nodes, counts = self._config.nodes, self.counts
         for topic, payload in messages:
             counts["messages"] += 1
@@ -216,6 +222,7 @@ class Ingest:
     def tick(self) -> None:
         """Look at clock and disk: raise and clear the alarms of silent nodes and of the gateway itself."""
         now = int(self.clock.now())
+        self._look_at_clock(now)
         if self.clock.verify():
             self._doubt = self._position
         self._pipeline.alarms.tick(now, self._heard, self._config.offline_after)
@@ -250,10 +257,16 @@ class Ingest:
         full = "; the disk is full" if self.space.short else ""
         return f"{self.counts['committed']} samples stored, {heard} of {len(self._heard)} nodes heard{wrong}{full}"
 
+    def _look_at_clock(self, now: float) -> None:
+        if self.clock.trusted:
+            self._wrong, self._wrong_since = None, now
+        elif self._wrong is None:
+            self._wrong = self._position
+
     @property
     def held_from(self) -> int | None:
-        """Position of the first sample whose time is known to be wrong; ``None`` while the clock is believed."""
-        return None if self.clock.trusted else self._doubt
+        """Position from which on samples wait for the right time before they go to the cloud, for a day at most; ``None`` where none do."""
+        return self._wrong if self.clock.now() - self._wrong_since < LONGEST_HELD else None
 
     def prepare(self, *, snapshot: bool = False) -> Transaction | None:
         """Take what came in since the last call out as one transaction; ``None`` where there is nothing to write.
@@ -275,7 +288,7 @@ class Ingest:
             return None
         changes.ledger = [entry.row(key) for key, entry in touched.items()]
         changes.state["last"] = int(now)
-        changes.state["doubt"] = self._doubt if not self.clock.verified else None
+        changes.state["wrong"] = self._wrong
         told = int(now) if self.clock.trusted else UNKNOWN_TIME
         acks = [Ack(node, boot, entry.mark, told) for (node, boot), entry in touched.items()]
         self._changes, self._ledger.touched = Changes(), {}
@@ -296,12 +309,12 @@ class Ingest:
         sqlite3.Error
             if nothing could be written; call `recover` before the next message
         """
-        self._correct()
+        acks = self._correct()
         transaction = self.prepare(snapshot=snapshot)
         if transaction is None:
-            return []
+            return acks
         self._store.commit(transaction.changes)
-        return self.done(transaction)
+        return acks + self.done(transaction)
 
     async def commit_aside(self) -> list[Ack]:
         """Commit in a thread, so that messages can be taken meanwhile; where the database refuses, acknowledge nothing and go on.
@@ -317,10 +330,10 @@ class Ingest:
         """
         async with self._writing:
             try:
-                self._correct()
+                acks = self._correct()
                 transaction = self.prepare()
                 if transaction is None:
-                    return []
+                    return acks
                 await _finished(asyncio.to_thread(self._store.commit, transaction.changes))
             except sqlite3.Error as error:
                 if is_damage(error):
@@ -330,7 +343,7 @@ class Ingest:
                 await _finished(asyncio.to_thread(self.space.make, int(self.clock.now()), urgent=True))
                 self.recover()
                 return []
-            return self.done(transaction)
+            return acks + self.done(transaction)
 
     async def make_room(self) -> None:
         """See that the disk has room for what comes next."""
@@ -341,23 +354,22 @@ class Ingest:
         """After a failed commit: forget what was not written and stand again where the database stands; the nodes still hold it."""
         self._load()
 
-    def _correct(self) -> None:
-        """Move what was stamped in doubt, once the right time is known again."""
+    def _correct(self) -> list[Ack]:
+        """Move what was stamped in doubt, once the right time is known again; return what became true on the way."""
         seconds = self.clock.correction()
         if not seconds:
-            return
+            return []
         transaction = self.prepare()
         if transaction is not None:
             self._store.commit(transaction.changes)
-        began = self._store.moment_of(self._doubt)
-        if began is not None:
-            _LOG.warning("the clock was wrong by %d s: times from position %d on are repaired", seconds, self._doubt)
+        _LOG.warning("the clock was wrong by %d s: times from position %d on are repaired", seconds, self._doubt)
         self._pipeline.alarms.shift(seconds)
         _, states = self._pipeline.alarms.drain()
         self._store.shift(self._doubt, seconds, states)
         self._started += seconds
         self._load()
-        self._doubt = self._position
+        self._doubt, self._wrong = self._position, None
+        return [] if transaction is None else self.done(transaction)
 
 
 async def _finished(work: Coroutine[None, None, None]) -> None:

@@ -75,7 +75,7 @@ class Timekeeper:
         self._source = trusted_source or (synchronised if isinstance(clock, SystemClock) else lambda: False)
         # Two clocks are read one after the other: where one runs fast, a moment between counts for more.
         self._step = max(STEP, getattr(clock, "factor", 1.0))
-        self._correction = 0
+        self._pending = False
         self.trusted, self.verified, self.offset = True, False, 0
         wall = clock.now()
         self._at = self._asked = self._monotonic()
@@ -98,6 +98,8 @@ class Timekeeper:
         expected = self._base + passed
         self._at, self._base = steady, expected
         off = wall - expected
+        if self._pending:
+            return expected
         if abs(off) <= self._step:
             self._base = wall  # a slow drift is followed; a clock that came back is right again
             self.trusted, self._lost = True, False
@@ -112,8 +114,7 @@ class Timekeeper:
         moved = abs(off - self.offset) > self._step  # since it was last found wrong: somebody has set it
         set_by_hand = self._lost and moved and self._base <= wall < self._base + OFF_FOR
         if EARLIEST <= wall < LATEST and (self.verified or set_by_hand):
-            self._correction += round(off)
-            self._base, self.trusted, self._lost = wall, True, False
+            self._pending = True
         else:
             self._doubt(off)
 
@@ -126,9 +127,16 @@ class Timekeeper:
         return self.verified
 
     def correction(self) -> int:
-        """Return by how many seconds what was stamped in doubt must be moved, once; 0 where nothing must."""
-        found, self._correction = self._correction, 0
-        return found
+        """Step over to a wall clock that is right again; return by how many seconds all that was stamped in doubt must be moved.
+
+        `now` goes on in the old time line until this is called, so that no message is stamped in the new one before the rest has moved.
+        """
+        expected = self.now()
+        if not self._pending:
+            return 0
+        self._base = self._clock.now()
+        self._pending, self.trusted, self._lost = False, True, False
+        return round(self._base - expected)
 
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.alarms import journal
+from gateway.escalation import tables as escalation
 from vuong.quantities import QUANTITIES
 
 QUANTITY_NAMES: Final = tuple(QUANTITIES)
@@ -90,7 +91,9 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
         if version > VERSION:
             raise StoreError(f"{path} is of version {version}, this gateway knows {VERSION}; update the gateway")
         if version < VERSION:
-            connection.executescript(f"BEGIN; {_TABLES} {journal.TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            connection.executescript(
+                f"BEGIN; {_TABLES} {journal.TABLES} {escalation.TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
         _add_quantities(connection)
     except sqlite3.Error as error:
         if is_damage(error):

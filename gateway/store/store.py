@@ -255,14 +255,14 @@ class Store:
                 )
                 execute(
                     "UPDATE alarms SET raised = raised + :s, cleared = cleared + :s, revision = revision + 1,"
-                    " change = change + (SELECT max(change) FROM alarms) WHERE raised >= :t",
+                    " change = change + (SELECT max(change) FROM alarms) WHERE raised >= :t AND cleared NOTNULL",
                     {"s": seconds, "t": began},
                 )
                 execute("UPDATE statuses SET time = time + :s WHERE time >= :t AND sent = 0", {"s": seconds, "t": began})
             if abs(seconds) > MODELS_STAND:
                 execute("DELETE FROM snapshots WHERE position >= ?", (position,))
             self._connection.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(alarm_states.items()))
-            self._connection.executemany("DELETE FROM state WHERE name = ?", [("last",), ("doubt",)])
+            self._connection.executemany("DELETE FROM state WHERE name = ?", [("last",), ("wrong",)])
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
