@@ -1,0 +1,1 @@
+"""The node's file system as an image of bytes."""

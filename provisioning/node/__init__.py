@@ -1,0 +1,1 @@
+"""``vuong node …``: one module a command, each with ``run(arguments, session)``."""
