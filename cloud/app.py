@@ -7,18 +7,21 @@ from typing import Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Scope as AsgiScope
 
 from cloud.accounts import api as accounts_api
 from cloud.accounts import pages as accounts_pages
 from cloud.alerts import api as alerts_api
 from cloud.alerts import pages as alerts_pages
-from cloud.context import Cloud, Context, NotSignedInError
+from cloud.context import Context, NotSignedInError
+from cloud.entries import api as entries_api
 from cloud.farms import api as farms_api
+from cloud.operations import health
+from cloud.operations.logs import Observed
+from cloud.operations.metrics import Metrics
+from cloud.operations.tracing import trace
 from cloud.security import SecurityHeaders
 from cloud.telemetry import api as telemetry_api
 from cloud.telemetry import records_api
@@ -36,16 +39,6 @@ class _KeptFiles(StaticFiles):
         return response
 
 
-def _healthz(cloud: Cloud) -> Response:
-    """Answer 200 while the database answers."""
-    try:
-        with cloud.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError:
-        return JSONResponse({"status": "the database does not answer"}, 503)
-    return JSONResponse({"status": "ok"})
-
-
 def _to_sign_in(request: Request, error: Exception) -> Response:
     del error
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -58,6 +51,7 @@ CAPABILITIES: Final = {
     "farms": (farms_api,),
     "telemetry": (telemetry_api, records_api),
     "alerts": (alerts_api, alerts_pages),
+    "entries": (entries_api,),
     "web": (web_pages,),
 }
 
@@ -72,12 +66,15 @@ def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI
     """
     app = FastAPI(title="Vuông", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     app.state.context = context
+    app.state.metrics = Metrics(context.engine)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_exception_handler(NotSignedInError, _to_sign_in)
-    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    app.include_router(health.router)
     for name, routers in CAPABILITIES.items():
         if only is None or name in only:
             for part in routers:
                 app.include_router(part.router)
     app.mount("/static", _KeptFiles(directory=STATIC), name="static")
+    trace(app)
     return app

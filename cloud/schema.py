@@ -3,7 +3,9 @@
 from cloud.accounts.tables import GatewayToken, SignIn, User
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.database import Base
+from cloud.entries.tables import Entry
 from cloud.farms.tables import Cooperative, Gateway, Node, Pond
+from cloud.operations.tables import JobRun
 from cloud.telemetry.tables import (
     Daily,
     Hourly,
@@ -23,9 +25,11 @@ __all__ = [
     "Alarm",
     "Cooperative",
     "Daily",
+    "Entry",
     "Gateway",
     "GatewayToken",
     "Hourly",
+    "JobRun",
     "Latest",
     "MirrorParcel",
     "Node",

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from cloud.alerts import service
+from cloud.alerts.tables import Alarm
 from cloud.context import Asker, Records
-from cloud.web.texts import alarm_text
+from cloud.entries.service import acknowledgements
+from cloud.web.texts import alarm_words
 from vuong.alarms import ALARM_KINDS
+from vuong.contract.api import Acknowledgement, AlarmDetail, acknowledged_state
 from vuong.i18n import DEFAULT
 
 router = APIRouter(tags=["alerts"])
-
-
-class AlarmDetail(BaseModel):
-    """An alarm with its texts in the asker's language; times are UTC seconds."""
-
-    id: str
-    revision: int
-    pond: str
-    kind: str
-    category: str
-    priority: str
-    quantity: str | None
-    state: str
-    raised: int
-    cleared: int | None
-    acknowledged: int | None
-    numbers: dict[str, Any]
-    title: str
-    cause: str
-    advice: str
 
 
 @router.get("/api/v1/alarms")
@@ -49,23 +31,30 @@ def get_alarms(
     if not open:
         found += service.cleared_alarms(records, pond)
     tongue = language or asker.language or DEFAULT
-    return [
-        AlarmDetail(
-            id=alarm.id,
-            revision=alarm.revision,
-            pond=alarm.pond_id,
-            kind=alarm.kind,
-            category=ALARM_KINDS[alarm.kind].category,
-            priority=ALARM_KINDS[alarm.kind].priority.name.lower(),
-            quantity=alarm.quantity,
-            state=alarm.state,
-            raised=alarm.raised,
-            cleared=alarm.cleared,
-            acknowledged=alarm.acknowledged,
-            numbers=alarm.numbers,
-            title=alarm_text(alarm, "title", tongue),
-            cause=alarm_text(alarm, "cause", tongue),
-            advice=alarm_text(alarm, "advice", tongue),
-        )
-        for alarm in found
-    ]
+    said = acknowledgements(records, found)
+    return [_detail(alarm, said.get(alarm.id), tongue) for alarm in found]
+
+
+def _detail(alarm: Alarm, said: Acknowledgement | None, language: str) -> AlarmDetail:
+    words = alarm_words(alarm, language)
+    return {
+        "id": alarm.id,
+        "revision": alarm.revision,
+        "pond": alarm.pond_id,
+        "kind": alarm.kind,
+        "category": ALARM_KINDS[alarm.kind].category,
+        "priority": ALARM_KINDS[alarm.kind].priority.name.lower(),
+        "quantity": alarm.quantity,
+        "state": acknowledged_state(alarm.state, acknowledged=said is not None),
+        "raised": alarm.raised,
+        "cleared": alarm.cleared,
+        "acknowledged": said["at"] if said else None,
+        "acknowledged_by": said["by"] if said else None,
+        "acknowledged_where": said["where"] if said else None,
+        "numbers": alarm.numbers,
+        "title": words.title,
+        "message": words.message,
+        "confidence": words.confidence,
+        "cause": words.cause,
+        "advice": words.advice,
+    }

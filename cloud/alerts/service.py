@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from cloud.alerts.tables import Alarm, NodeStatus
+from cloud.entries.tables import Entry
 from cloud.farms.tables import Node
 from cloud.tenancy import ScopedSession
 from vuong.alarms import ALARM_KINDS
@@ -32,10 +33,11 @@ def cleared_alarms(session: ScopedSession, pond: str | None = None, limit: int =
 
 
 def alarm_revision(session: ScopedSession) -> tuple[int, int]:
-    """Return the number of open alarms and a number that grows with every change of any alarm."""
+    """Return the number of open alarms and a number that grows with every change of any alarm and with all that people say."""
     opened = session.scalar(select(func.count(Alarm.id)).where(Alarm.cleared.is_(None)))
     changes = session.scalar(select(func.coalesce(func.sum(Alarm.revision + 1), 0)))
-    return int(opened or 0), int(changes or 0)
+    said = session.scalar(select(func.count(Entry.position)))
+    return int(opened or 0), int(changes or 0) + int(said or 0)
 
 
 def node_states(session: ScopedSession, pond: str) -> list[NodeStatus]:

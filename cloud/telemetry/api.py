@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from cloud.alerts.service import alarm_revision
-from cloud.context import Asker, Cloud, Records, require_sender
+from cloud.context import Asker, Cloud, Context, Records, require_principal, require_sender
 from cloud.farms.service import pond as find_pond
 from cloud.telemetry import service
 from cloud.telemetry.ingest import COMPRESSED_LIMIT, BatchError, Sender, take
+from cloud.tenancy import ScopedSession
 from cloud.web.texts import reason_text
+from vuong.contract.api import EVENTS
 from vuong.contract.batch import PATH
 from vuong.i18n import DEFAULT
 from vuong.quantities import QUANTITIES
@@ -21,6 +27,8 @@ from vuong.quantities import QUANTITIES
 router = APIRouter(tags=["telemetry"])
 _DAY = 86_400
 _LATEST_SECOND = 2**40
+# Real seconds between looks of an event stream, and between signs of life.
+_LOOK, _BEAT = 2.0, 15.0
 
 
 class Accepted(BaseModel):
@@ -147,6 +155,44 @@ def get_readings(
 @router.get("/api/v1/live")
 def get_live(records: Records, cloud: Cloud) -> Live:
     """Return a mark that changes when a page has something new to show: light enough to be asked every few seconds."""
+    return _live(cloud, records)[0]
+
+
+def _live(cloud: Context, records: ScopedSession) -> tuple[Live, dict[tuple[str, str], LastValue]]:
     opened, changes = alarm_revision(records)
-    newest = max((point.time for values in service.latest(records).values() for point in values.values()), default=0)
-    return Live(now=int(cloud.clock.now()), mark=f"{newest}-{changes}", alarms=opened)
+    values = {(value.pond, value.quantity): value for value in get_latest(records)}
+    newest = max((value.time for value in values.values()), default=0)
+    return Live(now=int(cloud.clock.now()), mark=f"{newest}-{changes}", alarms=opened), values
+
+
+@router.get(EVENTS)
+async def get_events(request: Request, cloud: Cloud, asker: Asker) -> StreamingResponse:
+    """Stream server-sent events: ``live`` (as `get_live`) and ``readings`` (the last values that are new)."""
+
+    def look() -> tuple[Live, dict[tuple[str, str], LastValue]]:
+        require_principal(request, cloud)  # one that has signed out meanwhile gets no more
+        with ScopedSession(cloud.engine, asker.scope) as session:
+            return _live(cloud, session)
+
+    async def stream() -> AsyncIterator[str]:
+        mark, known, quiet = None, None, 0.0
+        while True:
+            try:
+                live, values = await run_in_threadpool(look)
+            except HTTPException:
+                return
+            new: list[dict[str, Any]] = (
+                [] if known is None else [value.model_dump() for key, value in values.items() if known.get(key) != value]
+            )
+            if new:
+                yield f"event: readings\ndata: {json.dumps(new)}\n\n"
+            if live.mark != mark:
+                yield f"event: live\ndata: {live.model_dump_json()}\n\n"
+            quiet = 0.0 if new or live.mark != mark else quiet + _LOOK
+            if quiet >= _BEAT:
+                yield ": still here\n\n"
+                quiet = 0.0
+            mark, known = live.mark, values
+            await asyncio.sleep(_LOOK)
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

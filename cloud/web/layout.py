@@ -18,6 +18,7 @@ from cloud.accounts.service import Principal
 from cloud.context import COOKIE, Context
 from cloud.web import texts
 from vuong import i18n
+from vuong.contract.api import RIGHTS, Right
 from vuong.i18n import DEFAULT, LANGUAGES
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -53,6 +54,12 @@ def cookie_options(request: Request) -> dict[str, Any]:
     return {"httponly": True, "samesite": "lax", "secure": request.url.scheme == "https", "path": "/"}
 
 
+def own_path(target: str, default: str = "/ponds") -> str:
+    """Return where a form leads to: a path of ours, never another site's address."""
+    own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if own else default
+
+
 def browser_session(request: Request) -> str:
     """Return what a form token belongs to: the signed-in session, or this browser's visit; empty where there is neither."""
     return request.cookies.get(COOKIE) or request.cookies.get(VISIT_COOKIE) or ""
@@ -77,6 +84,7 @@ def page(
         "languages": [(code, LANGUAGE_NAMES[code], "?" + urlencode([*query, ("lang", code)])) for code in LANGUAGES],
         "visitor": visitor,
         "path": request.url.path,
+        "may_acknowledge": visitor is not None and Right.ACKNOWLEDGE in RIGHTS[visitor.role],
         "form_token": form_token(cloud.key, session),
         "now": cloud.clock.now(),
     }

@@ -12,7 +12,7 @@ from cloud.context import Cloud, Visible, Visitor
 from cloud.farms import service as farms
 from cloud.web.layout import language_of, page
 from cloud.web.texts import age_text, unit_text
-from cloud.web.views import SHOWN, alarm_view, pond_now, ponds_overview
+from cloud.web.views import SHOWN, alarm_views, pond_now, ponds_overview
 from vuong.limits import limits_of
 from vuong.quantities import QUANTITIES
 
@@ -63,7 +63,7 @@ def pond_page(pond: str, request: Request, cloud: Cloud, visitor: Visitor, recor
         visitor,
         view=pond_now(records, found, now, language),
         coop=next((coop for coop in farms.cooperatives(records) if coop.id == found.cooperative_id), None),
-        past=[alarm_view(alarm, now, language) for alarm in alerts.cleared_alarms(records, found.id, 10)],
+        past=alarm_views(records, alerts.cleared_alarms(records, found.id, 10), now, language),
         nodes=[
             (state.state, age_text(now - state.time, language), state.detail) for state in alerts.node_states(records, found.id)
         ],

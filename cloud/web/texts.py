@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
-from vuong import i18n
+from vuong import alarm_text, i18n
 from vuong.alarms import Priority
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
@@ -70,15 +70,12 @@ def moment_text(time: float, now: float) -> str:
     return i18n.moment(time) if today else i18n.moment(time, "%H:%M · %d/%m/%Y")
 
 
-def alarm_text(alarm: Alarm, part: str, language: str) -> str:
-    """Return an alarm's ``title``, ``cause`` or ``advice`` with its numbers as the reader's language writes them."""
-    template = i18n.text(f"alarm.{alarm.kind}.{part}", language)
-    fields = _Filled(pond=alarm.pond.name, since=moment_text(alarm.raised, alarm.raised))
-    if alarm.quantity in QUANTITIES:
-        fields |= {"quantity": quantity_text(alarm.quantity, language), "unit": unit_text(alarm.quantity)}
-    for name, number in alarm.numbers.items():
-        fields[name] = _number_text(name, number, alarm.quantity, language)
-    return Formatter().vformat(template, (), fields)
+def alarm_words(alarm: Alarm, language: str) -> alarm_text.AlarmText:
+    """Return an alarm's texts with its numbers as the reader's language writes them."""
+    numbers = alarm.numbers
+    if "reason" in numbers:  # the key of a text
+        numbers = {**numbers, "reason": reason_text({**numbers, "key": numbers["reason"]}, Flag.FAIL, language)}
+    return alarm_text.render(alarm.kind, alarm.quantity, numbers, raised=alarm.raised, pond=alarm.pond.name, language=language)
 
 
 def _number_text(name: str, number: object, quantity: str | None, language: str) -> str:

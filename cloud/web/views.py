@@ -7,13 +7,15 @@ from typing import Final
 
 from cloud.alerts import service as alerts
 from cloud.alerts.tables import Alarm
+from cloud.entries.service import acknowledgements
 from cloud.farms import service as farms
 from cloud.farms.tables import Cooperative, Pond
 from cloud.telemetry import service as telemetry
 from cloud.telemetry.downsample import Point, downsample
 from cloud.tenancy import ScopedSession
-from cloud.web.texts import age_text, alarm_text, moment_text, quantity_text, unit_text, value_text
+from cloud.web.texts import age_text, alarm_words, moment_text, quantity_text, unit_text, value_text
 from vuong.alarms import ALARM_KINDS
+from vuong.contract.api import Acknowledgement, acknowledged_state
 from vuong.flags import Flag
 from vuong.limits import Band, limits_of
 from vuong.quantities import QUANTITIES
@@ -50,9 +52,13 @@ class AlarmView:
     priority: str
     category: str
     title: str
+    confidence: str
     cause: str
     advice: str
     state: str
+    revision: int
+    acknowledged: str | None
+    acknowledged_by: str | None
     raised: str
     raised_age: str
     cleared: str | None
@@ -79,18 +85,27 @@ class CoopView:
     ponds: list[PondView]
 
 
-def alarm_view(alarm: Alarm, now: float, language: str) -> AlarmView:
-    """Return an alarm in a language."""
-    kind = ALARM_KINDS[alarm.kind]
+def alarm_views(session: ScopedSession, found: list[Alarm], now: float, language: str) -> list[AlarmView]:
+    """Return alarms in a language, with the acknowledgements that count."""
+    said = acknowledgements(session, found)
+    return [_alarm_view(alarm, said.get(alarm.id), now, language) for alarm in found]
+
+
+def _alarm_view(alarm: Alarm, said: Acknowledgement | None, now: float, language: str) -> AlarmView:
+    kind, words = ALARM_KINDS[alarm.kind], alarm_words(alarm, language)
     return AlarmView(
         id=alarm.id,
         pond=alarm.pond,
         priority=kind.priority.name.lower(),
         category=kind.category,
-        title=alarm_text(alarm, "title", language),
-        cause=alarm_text(alarm, "cause", language),
-        advice=alarm_text(alarm, "advice", language),
-        state=alarm.state,
+        title=words.title,
+        confidence=words.confidence,
+        cause=words.cause,
+        advice=words.advice,
+        state=acknowledged_state(alarm.state, acknowledged=said is not None),
+        revision=alarm.revision,
+        acknowledged=None if said is None else moment_text(said["at"], now),
+        acknowledged_by=None if said is None else said["by"],
         raised=moment_text(alarm.raised, now),
         raised_age=age_text(now - alarm.raised, language),
         cleared=None if alarm.cleared is None else moment_text(alarm.cleared, now),
@@ -183,18 +198,18 @@ def ponds_overview(session: ScopedSession, now: float, language: str) -> list[Co
     latest = telemetry.latest(session, ids)
     courses = {name: telemetry.courses(session, ids, name, int(now - COURSE), int(now)) for name in SHOWN}
     alarms: dict[str, list[AlarmView]] = {}
-    for alarm in alerts.open_alarms(session):
-        alarms.setdefault(alarm.pond_id, []).append(alarm_view(alarm, now, language))
+    for view in alarm_views(session, alerts.open_alarms(session), now, language):
+        alarms.setdefault(view.pond.id, []).append(view)
     views: dict[str, list[PondView]] = {}
     for pond in ponds:
         own = {name: courses[name].get(pond.id, []) for name in SHOWN}
-        view = _pond_view(pond, latest.get(pond.id, {}), own, alarms.get(pond.id, []), now, language)
-        views.setdefault(pond.cooperative_id, []).append(view)
+        shown = _pond_view(pond, latest.get(pond.id, {}), own, alarms.get(pond.id, []), now, language)
+        views.setdefault(pond.cooperative_id, []).append(shown)
     return [CoopView(coop, views.get(coop.id, [])) for coop in farms.cooperatives(session)]
 
 
 def pond_now(session: ScopedSession, pond: Pond, now: float, language: str) -> PondView:
     """Return one pond as it is now."""
     courses = {name: telemetry.courses(session, [pond.id], name, int(now - COURSE), int(now)).get(pond.id, []) for name in SHOWN}
-    opened = [alarm_view(alarm, now, language) for alarm in alerts.open_alarms(session, pond.id)]
+    opened = alarm_views(session, alerts.open_alarms(session, pond.id), now, language)
     return _pond_view(pond, telemetry.latest(session, [pond.id]).get(pond.id, {}), courses, opened, now, language)
