@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from gateway.aerators import config as aerators
+from gateway.aerators.config import Aerator
+from gateway.escalation import ladder
+from gateway.escalation.ladder import Escalation
+from gateway.fields import ConfigError, Table
 from gateway.observation import Pond
 from vuong.limits import limits_of
 
-_MISSING: Final = object()
-
-
-class ConfigError(ValueError):
-    """A field that is wrong: the message names the field, its value and the remedy."""
+__all__ = ["Cloud", "Config", "ConfigError", "HomeAssistant", "Lan", "Mqtt", "load", "load_pond", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,56 +79,12 @@ class Config:
     offline_after: int = 900
     lan: Lan = Lan()
     home_assistant: HomeAssistant = HomeAssistant()
-
-
-class _Table:
-    """A TOML table that knows its own path, so that an error can name the field."""
-
-    def __init__(self, values: Any, path: str, known: tuple[str, ...]) -> None:  # noqa: ANN401 - whatever TOML held
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path} is {values!r}; write it as a table")
-        for name in values:
-            if name not in known:
-                raise ConfigError(f"{path}.{name} is not known; known are {', '.join(known)}")
-        self._values: dict[str, Any] = values
-        self.path = path
-
-    def _get(self, name: str, kinds: tuple[type, ...], what: str, default: object) -> Any:  # noqa: ANN401 - checked here
-        value = self._values.get(name, default)
-        if value is _MISSING:
-            raise ConfigError(f"{self.path}.{name} is missing; give {what}")
-        if value is not default and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ConfigError(f"{self.path}.{name} is {value!r}; give {what}")
-        return value
-
-    def text(self, name: str, default: object = _MISSING) -> Any:  # noqa: ANN401
-        value = self._get(name, (str,), "a text in quotes", default)
-        if value == "":
-            raise ConfigError(f"{self.path}.{name} is empty; give a text or leave the line out")
-        return value
-
-    def number(self, name: str, low: float, high: float, default: object = _MISSING) -> Any:  # noqa: ANN401
-        value = self._get(name, (int, float), f"a number from {low:g} to {high:g}", default)
-        if not low <= value <= high:
-            raise ConfigError(f"{self.path}.{name} is {value!r}; give a number from {low:g} to {high:g}")
-        return value
-
-    def file(self, name: str, base: Path, default: object = _MISSING) -> Any:  # noqa: ANN401
-        value = self.text(name, default)
-        return value if value is default else base / Path(value).expanduser()
-
-    def yes(self, name: str, default: bool) -> bool:
-        value = self._values.get(name, default)
-        if not isinstance(value, bool):
-            raise ConfigError(f"{self.path}.{name} is {value!r}; give true or false")
-        return value
-
-    def raw(self, name: str, default: Any) -> Any:  # noqa: ANN401
-        return self._values.get(name, default)
+    escalation: Escalation = field(default_factory=Escalation)
+    aerators: tuple[Aerator, ...] = ()
 
 
 def _pond(values: Any, path: str) -> Pond:  # noqa: ANN401
-    table = _Table(values, path, ("id", "name", "species", "limits", "longitude", "neighbours"))
+    table = Table(values, path, ("id", "name", "species", "limits", "longitude", "neighbours", "aerators"))
     limits = table.raw("limits", {})
     if not isinstance(limits, dict):
         raise ConfigError(f"{path}.limits is {limits!r}; write it as a table, e.g. limits = {{ do = {{ low_warning = 4.5 }} }}")
@@ -146,11 +103,12 @@ def _pond(values: Any, path: str) -> Pond:  # noqa: ANN401
         neighbours=tuple(neighbours),
         longitude=float(table.number("longitude", -180, 180, 105.97)),
         species=table.text("species", "vannamei"),
+        aerators=int(table.number("aerators", 0, 1000, 0)),
     )
 
 
 def _mqtt(values: Any, base: Path) -> Mqtt:  # noqa: ANN401
-    table = _Table(values, "mqtt", ("host", "port", "username", "password_file", "ca_file", "cert_file", "key_file"))
+    table = Table(values, "mqtt", ("host", "port", "username", "password_file", "ca_file", "cert_file", "key_file"))
     found = Mqtt(
         host=table.text("host", "127.0.0.1"),
         port=int(table.number("port", 1, 65535, 1883)),
@@ -166,7 +124,7 @@ def _mqtt(values: Any, base: Path) -> Mqtt:  # noqa: ANN401
 
 
 def _lan(values: Any, base: Path) -> Lan:  # noqa: ANN401
-    table = _Table(values, "lan", ("host", "port", "cert_file", "key_file"))
+    table = Table(values, "lan", ("host", "port", "cert_file", "key_file"))
     found = Lan(
         host=table.text("host", Lan().host),
         port=int(table.number("port", 1, 65535, Lan().port)),
@@ -179,7 +137,7 @@ def _lan(values: Any, base: Path) -> Lan:  # noqa: ANN401
 
 
 def _home_assistant(values: Any) -> HomeAssistant:  # noqa: ANN401
-    table = _Table(values, "home_assistant", ("enabled", "prefix"))
+    table = Table(values, "home_assistant", ("enabled", "prefix"))
     return HomeAssistant(enabled=table.yes("enabled", default=False), prefix=table.text("prefix", "homeassistant"))
 
 
@@ -207,8 +165,12 @@ def parse(document: dict[str, Any], base: Path) -> Config:
     ConfigError
         naming field, value and remedy
     """
-    top = _Table(document, "the file", ("gateway", "mqtt", "cloud", "lan", "home_assistant", "ponds", "nodes"))
-    own = _Table(top.raw("gateway", {}), "gateway", ("id", "name", "database", "offline_after"))
+    top = Table(
+        document,
+        "the file",
+        ("gateway", "mqtt", "cloud", "lan", "home_assistant", "ponds", "nodes", "contacts", "ladders", "siren", "aerators"),
+    )
+    own = Table(top.raw("gateway", {}), "gateway", ("id", "name", "database", "offline_after"))
     ponds: dict[str, Pond] = {}
     for number, values in enumerate(_rows(top, "ponds"), 1):
         pond = _pond(values, f"ponds[{number}]")
@@ -221,7 +183,7 @@ def parse(document: dict[str, Any], base: Path) -> Config:
                 raise ConfigError(f"pond {pond.id!r} has neighbour {neighbour!r}, which is no pond of this file; correct the id")
     nodes: dict[str, Pond] = {}
     for number, values in enumerate(_rows(top, "nodes"), 1):
-        row = _Table(values, f"nodes[{number}]", ("id", "pond"))
+        row = Table(values, f"nodes[{number}]", ("id", "pond"))
         node, pond_id = row.text("id"), row.text("pond")
         if len(node) != 16 or any(c not in "0123456789abcdef" for c in node):
             raise ConfigError(f"nodes[{number}].id is {node!r}; give the node's EUI-64, 16 lower-case hex digits")
@@ -232,9 +194,11 @@ def parse(document: dict[str, Any], base: Path) -> Config:
         nodes[node] = ponds[pond_id]
     name = own.text("id")
     lan, home = _lan(top.raw("lan", {}), base), _home_assistant(top.raw("home_assistant", {}))
+    escalation = ladder.parse(top, ponds, base)
+    switched = aerators.parse(top, ponds, (escalation.siren.pin,) if escalation.siren else ())
     cloud = None
     if top.raw("cloud", None) is not None:
-        table = _Table(top.raw("cloud", None), "cloud", ("url", "token_file"))
+        table = Table(top.raw("cloud", None), "cloud", ("url", "token_file"))
         url = table.text("url")
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"cloud.url is {url!r}; give an address that begins with https:// or http://")
@@ -250,10 +214,12 @@ def parse(document: dict[str, Any], base: Path) -> Config:
         offline_after=int(own.number("offline_after", 30, 604800, 900)),
         lan=lan,
         home_assistant=home,
+        escalation=escalation,
+        aerators=switched,
     )
 
 
-def _rows(top: _Table, name: str) -> list[Any]:
+def _rows(top: Table, name: str) -> list[Any]:
     rows = top.raw(name, [])
     if not isinstance(rows, list):
         raise ConfigError(f"{name} is {rows!r}; write one [[{name}]] table for each")

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import orjson
 
+from gateway.alarms.engine import AlarmEngine
 from gateway.config import Config
 from gateway.derived.ammonia import Ammonia, HandReading
 from gateway.ledger import Ledger
@@ -218,6 +219,11 @@ class Ingest:
         self._changes.quarantine.append(
             Quarantined(int(self.clock.now()), topic[:200], reason[:500], bytes(payload[:LARGEST_KEPT]))
         )
+
+    @property
+    def alarms(self) -> AlarmEngine:
+        """The alarms, for shelving and resetting."""
+        return self._pipeline.alarms
 
     def tick(self) -> None:
         """Look at clock and disk: raise and clear the alarms of silent nodes and of the gateway itself."""

@@ -1,0 +1,1 @@
+"""Who is called about an alarm, how, and when nobody answers who is next."""

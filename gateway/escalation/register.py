@@ -1,0 +1,236 @@
+"""What of each alarm's ladder is due, sent, failed or called off, in the gateway's database: a restart goes on where it ended.
+
+A delivery is written down before it is tried and marked after it was taken: a process killed between the two sends it once more (at least once),
+never not at all. What is marked is not sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gateway.escalation.ladder import LAN, SIREN, Escalation, Ladder
+from gateway.store.schema import connect
+from vuong.alarms import ALARM_KINDS, Priority, State
+
+FIRST_PAUSE: Final = 30
+LONGEST_PAUSE: Final = 900
+MOST_ATTEMPTS: Final = 12  # about two hours
+SENT: Final = "sent"
+_KEPT: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An alarm that nobody has acknowledged."""
+
+    id: str
+    pond: str
+    kind: str
+    quantity: str | None
+    raised: int
+    numbers: dict[str, float | int | str]
+    annunciated: int
+    called: int
+
+    @property
+    def priority(self) -> Priority:
+        """Return how urgent it is."""
+        return ALARM_KINDS[self.kind].priority
+
+
+class Delivery(NamedTuple):
+    """One message to one person by one way."""
+
+    alarm: str
+    annunciated: int
+    step: int
+    contact: str
+    via: str
+    attempts: int
+
+
+@dataclass(slots=True)
+class Due:
+    """What is to be done now: deliveries, and whether the siren sounds."""
+
+    deliveries: list[tuple[Open, Delivery]]
+    siren: bool
+
+
+class Register:
+    """The escalation's own connection to the database."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect(path)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    def open_alarms(self) -> list[Open]:
+        """Return the alarms that call and are not acknowledged, the most urgent first."""
+        rows = self._connection.execute(
+            "SELECT id, pond, kind, quantity, raised, numbers FROM alarms WHERE state = ? AND kind IN (SELECT value FROM json_each(?))",
+            (State.UNACKNOWLEDGED.value, json.dumps(list(ALARM_KINDS))),
+        ).fetchall()
+        found = []
+        for name, pond, kind, quantity, raised, text in rows:
+            numbers = json.loads(text)
+            found.append(
+                Open(
+                    name,
+                    pond,
+                    kind,
+                    quantity,
+                    raised,
+                    numbers,
+                    int(numbers.get("annunciated", 1)),
+                    int(numbers.get("called", raised)),
+                )
+            )
+        return sorted(found, key=lambda a: (a.priority, a.called))
+
+    def plan(self, escalation: Escalation, now: int) -> Due:
+        """Write down what has become due, call off what was answered, and return what is to be done.
+
+        Raises
+        ------
+        sqlite3.Error
+            if the database cannot be written now; nothing is lost by asking again
+        """
+        with self._lock:
+            execute = self._connection.execute
+            execute("BEGIN IMMEDIATE")
+            try:
+                due = self._plan(escalation, now)
+                execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    execute("ROLLBACK")
+                raise
+            return due
+
+    def _plan(self, escalation: Escalation, now: int) -> Due:
+        alarms = self.open_alarms()
+        siren = False
+        for alarm in alarms:
+            ladder = escalation.of(alarm.pond)
+            if ladder is not None:
+                siren |= self._climb(escalation, ladder, alarm, now)
+        execute = self._connection.execute
+        standing = json.dumps([f"{a.id}/{a.annunciated}" for a in alarms])
+        execute(
+            "UPDATE deliveries SET state = 'cancelled' WHERE state = 'waiting'"
+            " AND alarm || '/' || annunciated NOT IN (SELECT value FROM json_each(?))",
+            (standing,),
+        )
+        by_key = {(a.id, a.annunciated): a for a in alarms}
+        rows = execute(
+            "SELECT alarm, annunciated, step, contact, via, attempts FROM deliveries WHERE state = 'waiting' AND next <= ?"
+            " ORDER BY due, step, contact, via",
+            (now,),
+        ).fetchall()
+        deliveries = [(by_key[row[0], row[1]], Delivery(*row)) for row in rows]
+        # An alarm may have become milder, or quiet hours have begun, since a message was written down.
+        return Due([(a, d) for a, d in deliveries if not _quiet(escalation, a, now)], siren)
+
+    def _climb(self, escalation: Escalation, ladder: Ladder, alarm: Open, now: int) -> bool:
+        """Write down the steps that are due; return whether one of them sounds the siren now."""
+        execute = self._connection.execute
+        key = (alarm.id, alarm.annunciated)
+        execute("INSERT OR IGNORE INTO escalations VALUES (?, ?, ?)", (*key, min(alarm.called, now)))
+        (began,) = execute("SELECT began FROM escalations WHERE alarm = ? AND annunciated = ?", key).fetchone()
+        if began > now:  # the clock went back: what is due must not wait for it
+            began = now
+            execute("UPDATE escalations SET began = ? WHERE alarm = ? AND annunciated = ?", (began, *key))
+        sounds = False
+        for number, step in enumerate(ladder.steps):
+            due = began + step.after
+            if due > now or alarm.priority > step.least or (ladder.quiet and ladder.quiet.holds(now, alarm.priority)):
+                continue
+            if step.siren and escalation.siren is not None:
+                self._once(alarm, number, SIREN, due, now)
+                (begun,) = execute(
+                    "SELECT next FROM deliveries WHERE alarm = ? AND annunciated = ? AND step = ? AND contact = '' AND via = ?",
+                    (*key, number, SIREN),
+                ).fetchone()
+                sounds |= now - begun < escalation.siren.longest
+            if step.lan:
+                self._once(alarm, number, LAN, due, now)
+            for contact in (c for name in step.contacts if (c := escalation.contact(name))):
+                for via in contact.via:
+                    if not step.via or via.name in step.via:
+                        execute(
+                            "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?)",
+                            (*key, number, contact.id, via.name, due, now),
+                        )
+        return sounds
+
+    def _once(self, alarm: Open, step: int, via: str, due: int, now: int) -> None:
+        """Note a step that this very transaction takes: the siren, which `plan` returns, and the app on the LAN, which reads this table."""
+        made = self._connection.execute(
+            "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, '', ?, ?, 'sent', 1, ?)",
+            (alarm.id, alarm.annunciated, step, via, due, now),
+        )
+        if made.rowcount:
+            self._note([Delivery(alarm.id, alarm.annunciated, step, "", via, 0)], SENT, now)
+
+    def done(self, deliveries: Iterable[Delivery], outcome: str, now: int) -> None:
+        """Note one attempt: `SENT`, or why not; then it comes again after a pause that grows, until it is given up."""
+        with self._lock:
+            execute = self._connection.execute
+            execute("BEGIN IMMEDIATE")
+            try:
+                deliveries = list(deliveries)
+                for delivery in deliveries:
+                    attempts = delivery.attempts + 1
+                    given_up = attempts >= MOST_ATTEMPTS
+                    state = "sent" if outcome == SENT else "failed" if given_up else "waiting"
+                    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(delivery.attempts, 10))
+                    # What was answered meanwhile stays called off; what went out all the same is said to have gone out.
+                    execute(
+                        "UPDATE deliveries SET state = CASE WHEN state = 'cancelled' AND ? <> 'sent' THEN state ELSE ? END,"
+                        " attempts = ?, next = ? WHERE alarm = ? AND annunciated = ? AND step = ? AND contact = ? AND via = ?",
+                        (state, state, attempts, now + pause, *delivery[:5]),
+                    )
+                self._note(deliveries, outcome, now)
+                execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    execute("ROLLBACK")
+                raise
+
+    def _note(self, deliveries: Iterable[Delivery], outcome: str, now: int) -> None:
+        execute = self._connection.execute
+        for d in deliveries:
+            execute(
+                "INSERT INTO delivery_attempts (time, alarm, step, contact, via, outcome) VALUES (?, ?, ?, ?, ?, ?)",
+                (now, d.alarm, d.step, d.contact, d.via, outcome[:300]),
+            )
+        execute("DELETE FROM delivery_attempts WHERE position <= (SELECT max(position) FROM delivery_attempts) - ?", (_KEPT,))
+
+    def shift(self, seconds: int) -> None:
+        """Move all times: the clock was wrong by so much."""
+        with self._lock:
+            self._connection.execute("UPDATE escalations SET began = began + ?", (seconds,))
+            self._connection.execute("UPDATE deliveries SET due = due + ?, next = next + ?", (seconds, seconds))
+
+    def attempts(self, alarm: str | None = None) -> list[tuple[int, str, int, str, str, str]]:
+        """Return ``(time, alarm, step, contact, via, outcome)`` of every attempt, in order."""
+        with self._lock:
+            return self._connection.execute(
+                "SELECT time, alarm, step, contact, via, outcome FROM delivery_attempts WHERE ?1 IS NULL OR alarm = ?1 ORDER BY position",
+                (alarm,),
+            ).fetchall()
+
+
+def _quiet(escalation: Escalation, alarm: Open, now: int) -> bool:
+    ladder = escalation.of(alarm.pond)
+    return ladder is not None and ladder.quiet is not None and ladder.quiet.holds(now, alarm.priority)
