@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from gateway.detection.slow_change import SlowChange
 from gateway.detection.stage import Detection
-from gateway.observation import Stage
+from gateway.observation import Pond, Stage
 
-__all__ = ["Detection", "stages"]
+__all__ = ["Detection", "SlowChange", "stages"]
 
 
-def stages() -> list[Stage]:
-    """Return the stages of online detection, in their order; they follow those of `gateway.quality`."""
-    return [Detection()]
+def stages(nodes: Mapping[str, Pond]) -> list[Stage]:
+    """Return the stages of online detection for a gateway's nodes (node id → pond); they follow those of `gateway.quality`."""
+    return [Detection(), SlowChange(nodes)]

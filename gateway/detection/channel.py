@@ -70,9 +70,51 @@ class Channel:
     """
 
     __slots__ = (
-        "anchor", "burst", "c1", "c2", "c3", "c4", "count", "dt", "error", "excursion", "forecast", "h1", "h2", "h3", "h4", "h5",
-        "hours_noise", "implausible", "impossible", "increment", "level", "log", "long_noise", "bad", "calm", "noise", "offset", "passed", "quantity", "raw",
-        "repeat", "repeat_hour", "ring", "run", "stuck", "step", "time", "usual", "days_noise", "value", "was_flat", "weights", "x", "one_sided",
+        "anchor",
+        "bad",
+        "burst",
+        "c1",
+        "c2",
+        "c3",
+        "c4",
+        "calm",
+        "count",
+        "days_noise",
+        "dt",
+        "error",
+        "excursion",
+        "forecast",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "hours_noise",
+        "implausible",
+        "impossible",
+        "increment",
+        "jumped",
+        "level",
+        "log",
+        "long_noise",
+        "noise",
+        "offset",
+        "one_sided",
+        "passed",
+        "quantity",
+        "raw",
+        "repeat",
+        "repeat_hour",
+        "ring",
+        "run",
+        "step",
+        "stuck",
+        "time",
+        "usual",
+        "value",
+        "was_flat",
+        "weights",
+        "x",
     )  # fmt: skip
 
     def __init__(self, quantity: str) -> None:
@@ -92,7 +134,7 @@ class Channel:
         self.count = 0
         self.offset = 0.0
         self.bad = self.calm = 0
-        self.impossible = False
+        self.impossible = self.jumped = False
         self.ring = [0.0] * 6
         self.run = 0
         self.stuck = 0.0
@@ -137,7 +179,12 @@ class Channel:
         self.dt = gap
         c1 = self.c1
         scale = self.long_noise if self.long_noise > 1e-9 else 1e-9
-        a, b, c, d = (c1 - self.c2) / scale, (self.c2 - self.c3) / scale, (self.c3 - self.c4) / scale, (c1 - self.level) / scale * 0.05
+        a, b, c, d = (
+            (c1 - self.c2) / scale,
+            (self.c2 - self.c3) / scale,
+            (self.c3 - self.c4) / scale,
+            (c1 - self.level) / scale * 0.05,
+        )
         if not -20.0 < a < 20.0:
             a = 20.0 if a > 0 else -20.0
         if not -20.0 < b < 20.0:
@@ -252,44 +299,10 @@ class Channel:
         excused : another probe agrees with this one that the water did move
         """
         per = s.DAY / interval
-        found: Evidence | None = None
-        step_found = False
-        score = 0.0
-        count, usual, time = self.count, self.usual, self.time
-        ready = count > s.WARM_UP_DAYS * per
-        pace = 3.0 if count < s.FIRST_WEEK * per else 1.0
-        decay = 1.0 - pace * s.GROWTH / (s.EVERY * per)
         evidence = (self.step, self.excursion, self.burst, self.stuck, hold, together)
-        now = time + self.dt * interval
-        for kind in range(6):
-            size, level = evidence[kind], usual[kind]
-            threshold = s.FACTORS[kind] * level
-            if ready and level > 0.0:
-                excuse = (excused and kind in {0, 1, 2, 5}) or (kind == 0 and self.was_flat)
-                if kind == 3 and self.run * interval < s.STUCK_HOURS * s.HOUR:
-                    excuse = True
-                if not excuse:
-                    ratio = size / threshold
-                    if ratio > score:
-                        score = ratio
-                    if ratio > 1.0:
-                        if found is None:
-                            found = Evidence(kind)
-                        if kind in {0, 5}:
-                            step_found = True
-            if self.bad and kind not in {3, 4}:
-                continue
-            if size > level:
-                if count < per / 2.0:
-                    level = 0.0
-                elif count < 3.0 * per:
-                    level = min(size, max(level * 1.5, s.CAPS[kind]))
-                elif size < s.FAR * threshold and now - self.passed[kind] > s.CLUSTER_HOURS * s.HOUR:
-                    level *= 1.0 + pace * s.GROWTH
-                    self.passed[kind] = now
-            elif count >= per:
-                level *= decay
-            usual[kind] = level if level > s.FLOORS[kind] else s.FLOORS[kind]
+        found, score = (None, 0.0) if self.count <= s.WARM_UP_DAYS * per else self._weigh(evidence, interval, excused=excused)
+        step_found = score > 1.0 and self.jumped
+        self._settle(evidence, interval, per)
         if found is None and self.impossible:
             found, score = Evidence.IMPLAUSIBLE, max(score, 1.0)
         was_bad = self.bad > 0
@@ -297,6 +310,49 @@ class Channel:
         if was_bad and self.bad and found is None:
             found, score = Evidence.LEVEL, max(score, 1.0)
         return found, score
+
+    def _weigh(self, evidence: tuple[float, ...], interval: float, *, excused: bool) -> tuple[Evidence | None, float]:
+        """Compare every evidence with its threshold."""
+        found: Evidence | None = None
+        score = 0.0
+        self.jumped = False
+        usual, factors = self.usual, s.FACTORS
+        for kind in range(6):
+            level = usual[kind]
+            if level <= 0.0:
+                continue
+            ratio = evidence[kind] / (factors[kind] * level)
+            if ratio <= score and ratio <= 1.0:
+                continue
+            if kind == 3 and self.run * interval < s.STUCK_HOURS * s.HOUR:
+                continue
+            if (excused and kind not in {3, 4}) or (kind == 0 and self.was_flat):
+                continue
+            score = max(score, ratio)
+            if ratio > 1.0:
+                found = Evidence(kind) if found is None else found
+                self.jumped = self.jumped or kind in {0, 5}
+        return found, score
+
+    def _settle(self, evidence: tuple[float, ...], interval: float, per: float) -> None:
+        """Learn what is usual of every evidence; while a jump is followed, of runs alone."""
+        usual, passed, factors, count = self.usual, self.passed, s.FACTORS, self.count
+        now = self.time + self.dt * interval
+        pace = 3.0 if count < s.FIRST_WEEK * per else 1.0
+        decay = 1.0 - pace * s.GROWTH / (s.EVERY * per)
+        for kind in (3, 4) if self.bad else range(6):
+            size, level = evidence[kind], usual[kind]
+            if size > level:
+                if count < per / 2.0:
+                    level = 0.0
+                elif count < 3.0 * per:
+                    level = min(size, max(level * 1.5, s.CAPS[kind]))
+                elif size < s.FAR * factors[kind] * level and now - passed[kind] > s.CLUSTER_HOURS * s.HOUR:
+                    level *= 1.0 + pace * s.GROWTH
+                    passed[kind] = now
+            elif count >= per:
+                level *= decay
+            usual[kind] = level if level > s.FLOORS[kind] else s.FLOORS[kind]
 
     def _follow(self, found: Evidence | None, step_found: bool, interval: float, per: float) -> None:
         """Take the value as the next trusted one, or keep the jump off it."""
@@ -369,7 +425,11 @@ class Channel:
             error = self.error / self.long_noise
             x = self.x
             a, b, c, d = x[0], x[1], x[2], x[3]
-            gain = s.LEARNING * (3.0 if error > 3.0 else -3.0 if error < -3.0 else error) / (1.0 + a * a + b * b + c * c + d * d + 2.0)
+            gain = (
+                s.LEARNING
+                * (3.0 if error > 3.0 else -3.0 if error < -3.0 else error)
+                / (1.0 + a * a + b * b + c * c + d * d + 2.0)
+            )
             self.weights = [w + gain * v for w, v in zip(self.weights, x, strict=True)]
 
     def close(self, time: int, raw: float) -> None:

@@ -41,7 +41,9 @@ class Node:
         """Time of the last sample that was taken, 0 before the first."""
         return self.interval.last
 
-    def take(self, time: int, values: dict[str, float], longitude: float, excused: frozenset[str]) -> dict[str, tuple[Evidence | None, float]]:
+    def take(
+        self, time: int, values: dict[str, float], longitude: float, excused: frozenset[str]
+    ) -> dict[str, tuple[Evidence | None, float]]:
         """Judge a sample that is later than the last one; return, by quantity, the evidence that passed and the score.
 
         Parameters

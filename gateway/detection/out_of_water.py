@@ -15,7 +15,7 @@ def out_of_water(node: Node, values: Mapping[str, float]) -> bool:
     """Return whether the node's probes are in the air.
 
     True where conductivity or salinity has fallen below `DRY` of the level that was trusted before, as one jump, and another quantity moved strangely
-    within the same jump or is still off its level. A pond's salinity cannot fall so far between two samples; a dead cell alone leaves the others calm.
+    within the same jump or is still off its level. A pond's salinity cannot fall so far between two samples; a dead cell leaves the others calm.
     """
     for quantity in _SALTS:
         channel, value = node.channels.get(quantity), values.get(quantity)

@@ -17,47 +17,47 @@ WARM_UP_DAYS: Final = 2.0
 FIRST_WEEK: Final = 7.0  # days in which `usual` levels settle three times as fast
 
 # Noise: the larger of the last hours', the last days' and a share of the last months' mean forecast error.
-NOISE_HOURS: Final = 3.116
+NOISE_HOURS: Final = 2.23
 NOISE_DAYS: Final = 4.0
-NOISE_MONTHS_DAYS: Final = 77.1
-NOISE_FLOOR: Final = 1.0  # share of the months' noise below which a calm spell does not count as calm
-NOISE_FLOOR_SPIKE: Final = 0.4  # the same for excursions that came back: they need less proof
+NOISE_MONTHS_DAYS: Final = 77.0
+NOISE_FLOOR: Final = 0.838  # share of the months' noise below which a calm spell does not count as calm
+NOISE_FLOOR_SPIKE: Final = 0.1  # the same for excursions that came back: they need less proof
 
 # Normalised least mean squares.
-LEARNING: Final = 0.01
+LEARNING: Final = 0.0086
 
 # The usual level of each evidence: risen by GROWTH when passed, and falling so that this happens about once in EVERY days.
-EVERY: Final = 19.8  # days
-GROWTH: Final = 0.06
-CLUSTER_HOURS: Final = 4.72  # passes within this time are one
-FAR: Final = 2.32  # what lies this far beyond the threshold is not usual and teaches nothing
+EVERY: Final = 15.2  # days
+GROWTH: Final = 0.0627
+CLUSTER_HOURS: Final = 2.02  # passes within this time are one
+FAR: Final = 1.2  # what lies this far beyond the threshold is not usual and teaches nothing
 
 # How many times its usual level an evidence must reach: step, excursion, burst, stuck, hold, together.
-FACTORS: Final = (1.84, 5.13, 2.67, 1.34, 1.85, 2.12)
-FLOORS: Final = (2.0, 1.0, 1.0, 3.0, 9.7, 0.7)  # lowest usual level of each
+FACTORS: Final = (2.34, 5.43, 2.7, 1.31, 2.34, 2.29)
+FLOORS: Final = (2.0, 1.0, 1.0, 3.0, 6.94, 0.7)  # lowest usual level of each
 CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
 
 # A conductivity cell that is fouled, full of bubbles, iced or out of the water reads low: a rise must be this many times as large as a fall.
-RISE: Final = 2.87
+RISE: Final = 1.95
 
 # Stuck.
-STUCK_HOURS: Final = 2.5  # shortest run of equal values that is looked at
-REPEAT_MEMORY: Final = 117.0  # samples over which the share of repeated values is taken
-REPEAT_MEMORY_HOUR: Final = 28.0  # the same for one hour of the day
+STUCK_HOURS: Final = 3.6  # shortest run of equal values that is looked at
+REPEAT_MEMORY: Final = 46.0  # samples over which the share of repeated values is taken
+REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
 
 # Together.
-JOIN: Final = 0.28  # share of its own usual step from which a quantity counts as taking part
-HOLD_BONUS: Final = 1.0
+JOIN: Final = 0.6  # share of its own usual step from which a quantity counts as taking part
+HOLD_BONUS: Final = 1.47
 
 # A jump: the water goes on under the shifted values until they come back, or have behaved well for so long that the level is accepted.
-BACK: Final = 0.233
-WIDEN: Final = 0.43  # growth of the tolerance with the number of samples since the last trusted one
-ACCEPT_HOURS: Final = 8.0
+BACK: Final = 0.239
+WIDEN: Final = 0.466  # growth of the tolerance with the number of samples since the last trusted one
+ACCEPT_HOURS: Final = 2.36
 
 # Excursions and steps that no water makes, in the quantity's unit (turbidity: natural logarithm).
 EXCURSION_SHARE: Final = 0.617
-STEP_SHARE: Final = 1.5
+STEP_SHARE: Final = 1.49
 IMPLAUSIBLE: Final[dict[str, float]] = {
     "temperature": 3.0,
     "do": 4.0,

@@ -12,6 +12,7 @@ from gateway.observation import Assessment, Numbers, Observation, Reason
 from vuong.flags import Flag
 
 CONFIRMED: Final = "salinity_confirmed"  # derived by the multivariate test: salinity and conductivity moved alike
+_UNUSABLE: Final = frozenset({Flag.FAIL, Flag.MISSING})
 _MANY: Final = 2  # quantities that are strange at once: the water, or the node as a whole, not one probe
 _SURE: Final = 3.0  # a run of equal values this many times beyond its threshold is a stuck probe, not a calm night
 
@@ -55,7 +56,7 @@ class Detection:
         values = {
             quantity: value
             for quantity, value in sample.values.items()
-            if (found := assessments.get(quantity)) is not None and found.flag is not Flag.FAIL and found.flag is not Flag.MISSING
+            if (known := assessments.get(quantity)) is not None and known.flag not in _UNUSABLE
         }
         excused = _BOTH if CONFIRMED in observation.derived else _NONE
         found = node.take(sample.time, values, observation.pond.longitude, excused)
@@ -63,8 +64,7 @@ class Detection:
         strange = node.strange() if any(kind is not None for kind, _ in found.values()) else 0
         for quantity, (kind, score) in found.items():
             assessment = assessments[quantity]
-            if score > assessment.score:
-                assessment.score = score
+            assessment.score = max(assessment.score, score)
             if dry:
                 assessment.judge(Flag.FAIL, Reason("detection.out_of_water", {"value": values[quantity]}))
             elif kind is not None:

@@ -8,7 +8,7 @@ from vuong.flags import Flag
 
 MEMORY: Final = 14.0  # days
 LEARN: Final = 10.0  # days before the test speaks
-FACTOR: Final = 12.0  # times the hour's usual distance from its own mean
+FACTOR: Final = 40.0  # times the hour's usual distance from its own mean
 
 
 class Climatology:
@@ -43,8 +43,7 @@ class Climatology:
         days, mean = self._weight[hour], self._mean[hour]
         self.expected = mean
         usual = self._distance[hour]
-        if usual < self._resolution:
-            usual = self._resolution
+        usual = max(usual, self._resolution)
         away = value - mean
         flag = Flag.NOT_EVALUATED
         if days > LEARN:

@@ -7,8 +7,8 @@ from typing import Final
 from vuong.flags import Flag
 
 # Water can stand still within a coarse probe's resolution for a day. What a channel's own repeats say earlier is `gateway.detection`'s.
-SUSPECT: Final = 48 * 3600
-FAIL: Final = 96 * 3600
+SUSPECT: Final = 72 * 3600
+FAIL: Final = 144 * 3600
 
 
 class FlatLine:
@@ -31,7 +31,7 @@ class FlatLine:
         """Take a reading later than the last one; return how long the signal has been flat, as a flag."""
         low = value if not self._low <= value else self._low
         high = value if not self._high >= value else self._high
-        if high - low < self.tolerance:
+        if self._begin and high - low < self.tolerance:
             self._low, self._high = low, high
             flat = time - self._begin
             return Flag.GOOD if flat < self._suspect else Flag.SUSPECT if flat < self._fail else Flag.FAIL

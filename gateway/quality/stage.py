@@ -1,6 +1,6 @@
 """The stage of quality control: every reading through the tests of QARTOD, one after the other; the worst flag wins.
 
-Tests with a state are run only on readings that are later than the node's last one; one out of a backlog gets syntax and gross range, which need none.
+Tests with a state are run only on readings that are later than the node's last one; one out of a backlog gets syntax and gross range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
 VERSION: Final = 1  # of a snapshot: raise it when a test remembers something else
-WINDOW: Final = 48 * 3600  # s, of the attenuated signal
+WINDOW: Final = 96 * 3600  # s, of the attenuated signal
+_HOURLY: Final = frozenset({"temperature", "do", "ph"})  # quantities that the sun rules; rain and tide rule the others
 _FLAT_SHARE: Final = 0.5  # of the smallest step on the wire: only equal values are a flat line
 
 
@@ -103,7 +104,7 @@ class QualityControl:
                 usable[quantity] = value
             else:
                 assessment.score = 1.0
-                assessment.judge(flag, Reason("quality.gross_range", {"value": value, "low": span[0], "high": span[1]}))
+                assessment.judge(flag, Reason("physical_range", {"value": value, "low": span[0], "high": span[1]}))
         node = self._nodes.get(sample.node)
         if node is None:
             node = self._nodes[sample.node] = _Node()
@@ -139,7 +140,7 @@ class QualityControl:
             flag = channel.attenuated.check(time, value)
             if (flag is Flag.SUSPECT or flag is Flag.FAIL) and not bad:
                 assessment.judge(Flag.SUSPECT, Reason("quality.attenuated_signal", {"range": channel.attenuated.range}))
-            if channel.climatology.check(hour, value, share, learn=not bad) is Flag.SUSPECT:
+            if quantity in _HOURLY and channel.climatology.check(hour, value, share, learn=not bad) is Flag.SUSPECT:
                 numbers: Numbers = {"value": value, "expected": channel.climatology.expected, "hour": hour}
                 assessment.judge(Flag.SUSPECT, Reason("quality.climatology", numbers))
             if neighbours:
