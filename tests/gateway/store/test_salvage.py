@@ -68,7 +68,9 @@ def look(path: Path, store: Store) -> None:
         part.stream.mark(part, part.last)
     outbound.close()
     assert len(waiting) == len(set(waiting))
-    assert {position for *_, position in present.values() if position > SENT} <= set(waiting), "what the cloud has not got goes there"
+    assert {position for *_, position in present.values() if position > SENT} <= set(waiting), (
+        "what the cloud has not got goes there"
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
