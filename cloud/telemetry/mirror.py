@@ -84,7 +84,7 @@ def lines_of(samples: Samples, names: dict[int, tuple[str, str]]) -> str:
     for row, (node, time) in enumerate(zip(samples.node_id, samples.time, strict=True)):
         eui, pond = names[node]
         tagged = {"measurement": MEASUREMENT, "tags": {"node": eui, "pond": pond}, "time": time}
-        point = Point.from_dict(tagged, WritePrecision.S)  # type: ignore[arg-type] - its constants are texts
+        point = Point.from_dict(tagged, WritePrecision.S)  # type: ignore[arg-type]  # its constants are texts
         for name, values in samples.values.items():
             value = values[row]
             if value is not None:

@@ -11,6 +11,9 @@ from sqlalchemy import select
 
 from cloud.farms.tables import Node, Pond
 from cloud.telemetry.downsample import Point, downsample
+from cloud.telemetry.retention import raw_from
+from cloud.telemetry.rolled import rolled
+from cloud.telemetry.rollups import HOUR
 from cloud.telemetry.tables import Latest, Sample
 from cloud.tenancy import ScopedSession
 from vuong.flags import Flag
@@ -42,8 +45,16 @@ def latest(session: ScopedSession, ponds: Iterable[str] | None = None) -> dict[s
     return dict(found)
 
 
+def kept_from(session: ScopedSession) -> int:
+    """Return the time from which single readings are kept; the same for all co-ops, so no scope narrows it."""
+    return raw_from(session.connection())
+
+
 def series(session: ScopedSession, pond: Pond, quantity: str, start: int, end: int, points: int) -> Series:
-    """Return one quantity of a pond from `start` (inclusive) to `end` (exclusive), thinned to `points` with the extremes kept."""
+    """Return one quantity of a pond from `start` (inclusive) to `end` (exclusive), thinned to `points` with the extremes kept.
+
+    Where single readings were let go, an hour gives its lowest and its highest, both at its middle.
+    """
     columns = Sample.__table__.c
     nodes = select(Node.id).where(Node.pond_id == pond.id)
     statement = (
@@ -53,6 +64,11 @@ def series(session: ScopedSession, pond: Pond, quantity: str, start: int, end: i
         .order_by(columns.time, columns.seq)
     )
     found, reasons = list[Point](), dict[int, dict[str, Any]]()
+    oldest = kept_from(session)
+    if start < oldest:
+        for hour in rolled(session, pond, quantity, start, min(end, oldest), "hour"):
+            values = {value for value in (hour.low, hour.high) if value is not None}
+            found += [Point(hour.start + HOUR // 2, value, Flag.NOT_EVALUATED) for value in sorted(values)]
     for time, value, flag, why in session.execute(statement):
         found.append(Point(time, value, Flag(flag or Flag.NOT_EVALUATED)))
         if why and quantity in why:

@@ -25,7 +25,15 @@ from cloud.tenancy import Owned, Scope, ScopedSession, UnscopedError
 from tests.cloud.batches import NODES, NOW, TOKENS, alarm, batch, sample
 
 # What shows nothing of anybody; every other route must go through a scoped session. A new route is not in here.
-OPEN = {("/", "GET"), ("/healthz", "GET"), ("/sign-in", "GET"), ("/sign-in", "POST"), ("/sign-out", "POST")}
+OPEN = {
+    ("/", "GET"),
+    ("/healthz", "GET"),
+    ("/readyz", "GET"),
+    ("/metrics", "GET"),
+    ("/sign-in", "GET"),
+    ("/sign-in", "POST"),
+    ("/sign-out", "POST"),
+}
 # Who asks is all it tells.
 OWN = {("/api/v1/me", "GET")}
 OWNED = (Cooperative, Pond, Node, Gateway, User, Sample, Latest, Quarantined, Alarm, NodeStatus)

@@ -14,11 +14,22 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from vuong.acknowledgement import WHERE, standing
 from vuong.acknowledgement import Acknowledgement as Said
 from vuong.quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from typing import NotRequired, TypedDict
+else:
+    # Below Python 3.12 pydantic (the cloud's) reads the backport only; a machine without it needs none.
+    try:
+        from typing import NotRequired
+
+        from typing_extensions import TypedDict
+    except ModuleNotFoundError:
+        from typing import NotRequired, TypedDict
 
 ROOT: Final = "/api/v1"
 ME: Final = ROOT + "/me"

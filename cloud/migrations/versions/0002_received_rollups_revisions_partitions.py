@@ -1,4 +1,4 @@
-"""Which samples were received, hours and days rolled up, revisions, retention, the mirror's outbox; monthly partitions on PostgreSQL."""
+"""Which samples were received, hours and days rolled up, revisions, retention, jobs, the mirror's outbox; monthly partitions on PostgreSQL."""
 
 from typing import Any
 
@@ -118,6 +118,14 @@ def upgrade() -> None:
         sa.Column("raw_from", sa.BigInteger(), nullable=False),
     )
     op.create_table(
+        "job_runs",
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("finished", sa.BigInteger()),
+        sa.Column("well", sa.BigInteger()),
+        sa.Column("told", sa.String(), nullable=False),
+    )
+    op.create_table(
         "mirror_outbox",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
@@ -149,5 +157,5 @@ def downgrade() -> None:
     bind = op.get_bind()
     key = sa.PrimaryKeyConstraint("node_id", "time", "boot", "seq", name="pk_samples")
     _move_samples(bind, key, sa.UniqueConstraint("node_id", "boot", "seq", name="uq_samples_node_id_boot_seq"), partition=False)
-    for table in ("mirror_outbox", "retained", "revisions", "stale_hours", "daily", "hourly", "received"):
+    for table in ("mirror_outbox", "job_runs", "retained", "revisions", "stale_hours", "daily", "hourly", "received"):
         op.drop_table(table)

@@ -1,0 +1,1 @@
+"""Keeping the cloud running: health, metrics, logs, traces, background jobs, back-ups, the doctor."""
