@@ -81,6 +81,10 @@ class Detection:
             if assessment.reason is None:
                 assessment.reason = Reason("detection.maintenance")
 
+    def node(self, node: str) -> Node | None:
+        """Return what is known of a node; ``None`` before its first sample."""
+        return self._nodes.get(node)
+
     def forecast(self, node: str, quantity: str) -> float | None:
         """Return the forecast of the latest value of a channel, in the quantity's unit; ``None`` where there is none."""
         found = self._nodes.get(node)
