@@ -15,7 +15,9 @@ import orjson
 from gateway.alarms.engine import AlarmEngine
 from gateway.config import Config
 from gateway.derived.ammonia import Ammonia, HandReading
+from gateway.derived.oxygen import Oxygen, OxygenCourse
 from gateway.ledger import Ledger
+from gateway.observation import Numbers
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
 from gateway.store.schema import DamagedError, is_damage
@@ -102,6 +104,7 @@ class Ingest:
         self._position = store.next_position()
         self._pipeline = Pipeline(self._config.id, nodes, make_stages(nodes))
         self._changes = Changes()
+        self._derived: dict[str, Numbers] = {}
         self._statuses = store.latest_statuses()
         latest = dict.fromkeys(nodes, 0)
         self._heard = dict.fromkeys(nodes, self._started)  # a gateway that was off must not call every node silent
@@ -225,6 +228,11 @@ class Ingest:
         """The alarms, for shelving and resetting."""
         return self._pipeline.alarms
 
+    @property
+    def oxygen(self) -> dict[str, Oxygen]:
+        """The last oxygen of each pond."""
+        return next((stage.last for stage in self._pipeline.stages if isinstance(stage, OxygenCourse)), {})
+
     def tick(self) -> None:
         """Look at clock and disk: raise and clear the alarms of silent nodes and of the gateway itself."""
         now = int(self.clock.now())
@@ -233,6 +241,9 @@ class Ingest:
             self._doubt = self._position
         self._pipeline.alarms.tick(now, self._heard, self._config.offline_after)
         self._changes.state |= self._system_alarms.tick(now, self.clock, self.space)
+        derived = dict(self._pipeline.derived)
+        if derived != self._derived:  # for whoever shows it; the readings say the rest
+            self._derived = self._changes.state["derived"] = derived
 
     async def acknowledge(self, alarm: str, said: Acknowledgement) -> None:
         """Take somebody's acknowledgement of an alarm, any number of times, in any order; it is written with the next commit.

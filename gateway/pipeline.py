@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.alarms.engine import AlarmEngine
-from gateway.observation import Assessment, Observation, Pond, Stage
+from gateway.observation import Assessment, Numbers, Observation, Pond, Stage
 from vuong.readings import Sample
 
 _LOG = logging.getLogger(__name__)
@@ -22,12 +22,17 @@ class Pipeline:
     gateway : id of the gateway
     nodes : node id → pond; every sample must be of one of them
     stages : the stages, in order (`gateway.stages.make_stages`)
+
+    Attributes
+    ----------
+    derived : pond id → what was worked out from its last sample, with the sample's ``time``
     """
 
     def __init__(self, gateway: str, nodes: Mapping[str, Pond], stages: Sequence[Stage]) -> None:
         self._nodes = nodes
         self.stages = stages
         self.alarms = AlarmEngine(gateway, nodes)
+        self.derived: dict[str, Numbers] = {}
 
     def take(self, sample: Sample, arrived: int) -> Observation:
         """Pass one new sample through stages and alarms; return what is said of it."""
@@ -44,6 +49,8 @@ class Pipeline:
                 step.update(observation)
             except Exception:  # noqa: BLE001 - a mistake of ours in one test costs a pond neither its reading nor its alarms
                 _LOG.exception("sample %s/%d/%d could not be judged by all tests", sample.node, sample.boot, sample.seq)
+        if observation.derived:
+            self.derived[observation.pond.id] = {"time": sample.time, **observation.derived}
         if len(observation.assessments) < len(sample.values):
             for name in sample.values:
                 observation.assessments.setdefault(name, Assessment())

@@ -8,8 +8,12 @@ import signal
 import sqlite3
 from contextlib import suppress
 
+from gateway.aerators.switchboard import Switchboard
+from gateway.aerators.watch import look
 from gateway.broker import Broker
 from gateway.config import Config
+from gateway.escalation.escalator import Escalator
+from gateway.escalation.register import Register
 from gateway.ingest import Ingest
 from gateway.lan.exchange import Exchange
 from gateway.outbox import Outbox
@@ -61,6 +65,10 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
     ingest = Ingest(config, store, clock)
     outbox = Outbox(config.id, config.cloud, outbound, ingest.clock) if config.cloud else None
 
+    ladders = config.escalation.ladders
+    escalator = Escalator(config.escalation, config.ponds, Register(config.database), ingest.clock) if ladders else None
+    switchboard = Switchboard(config.aerators, config.ponds, int(ingest.clock.now())) if config.aerators else None
+
     def committed() -> None:
         outbound.samples.hold(ingest.held_from)
         if outbox:
@@ -71,6 +79,8 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
     async def ticks() -> None:
         while True:
             await ingest.make_room()
+            if switchboard:
+                look(switchboard, ingest.alarms, config.nodes, ingest.oxygen, int(ingest.clock.now()))
             ingest.tick()
             await ingest.commit_aside()
             committed()
@@ -79,7 +89,7 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             await clock.sleep(TICK)
 
     exchange = Exchange(config, ingest, committed)
-    work = [broker.run(), ticks(), exchange.run(), *([outbox.run()] if outbox else [])]
+    work = [broker.run(), ticks(), exchange.run(), *([outbox.run()] if outbox else []), *([escalator.run()] if escalator else [])]
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     stopping = asyncio.create_task(stop.wait())
     notifier.ready()
@@ -95,6 +105,10 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
         with suppress(sqlite3.Error):
             ingest.commit(snapshot=True)
+        if escalator:
+            await escalator.close()
+        if switchboard:
+            switchboard.close()
         with suppress(sqlite3.Error):
             outbound.close()
             exchange.close()

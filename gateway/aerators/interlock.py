@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.aerators.config import Aerator
+from gateway.derived.oxygen import Oxygen
 from gateway.observation import Pond
 from vuong.flags import Flag
 
@@ -26,15 +27,6 @@ _HOUR: Final = 3600
 # Night as far as oxygen goes: algae give none while the sun is low. Local solar time, hours.
 DUSK: Final = 16.5
 DAWN: Final = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Oxygen:
-    """A pond's last oxygen: mg/L, UTC seconds, flag of its tests."""
-
-    value: float
-    time: int
-    flag: Flag
 
 
 @dataclass(frozen=True, slots=True)

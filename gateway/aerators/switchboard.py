@@ -10,7 +10,8 @@ from typing import Final
 import gpiozero
 
 from gateway.aerators.config import Aerator
-from gateway.aerators.interlock import Decision, Override, Oxygen, decide
+from gateway.aerators.interlock import Decision, Override, decide
+from gateway.derived.oxygen import Oxygen
 from gateway.observation import Pond
 from gateway.relay import Relay
 

@@ -25,6 +25,15 @@ FASTER: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Oxygen:
+    """A pond's last oxygen: mg/L, UTC seconds, flag of its tests."""
+
+    value: float
+    time: int
+    flag: Flag
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """When a falling value reaches a limit, UTC seconds, with bounds."""
 
@@ -53,10 +62,16 @@ def arrival(time: int, value: float, target: float, rate: float, low: float, hig
 
 
 class OxygenCourse:
-    """Adds ``do_percent``, and near the limits ``do_rate``, ``do_rate_low``, ``do_rate_high`` (mg/L an hour) to the derived numbers."""
+    """Adds ``do_percent``, and near the limits ``do_rate``, ``do_rate_low``, ``do_rate_high`` (mg/L an hour) to the derived numbers.
+
+    Attributes
+    ----------
+    last : pond id → its last oxygen, whatever its flag
+    """
 
     def __init__(self) -> None:
         self._points: dict[str, deque[tuple[int, float]]] = {}
+        self.last: dict[str, Oxygen] = {}
 
     def update(self, observation: Observation) -> None:
         """Take a sample's oxygen, unless it failed a test."""
@@ -65,7 +80,11 @@ class OxygenCourse:
         if value is None or observation.maintenance:
             return
         assessments = observation.assessments
-        if assessments["do"].flag is Flag.FAIL:
+        flag = assessments["do"].flag
+        known = self.last.get(observation.pond.id)
+        if known is None or sample.time >= known.time:
+            self.last[observation.pond.id] = Oxygen(value, sample.time, flag)
+        if flag is Flag.FAIL:
             return
         temperature, salinity = sample.values.get("temperature"), sample.values.get("salinity")
         if (

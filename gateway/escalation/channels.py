@@ -6,11 +6,11 @@ Outcomes are words for a log: they never hold an address, which may hold a token
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import apprise
 import httpx
 
 from gateway.escalation.ladder import Via
@@ -51,6 +51,10 @@ def _lines(path: Path) -> list[str]:
 
 
 def _by_apprise(urls: list[str], path: Path, message: Message) -> str:
+    import apprise  # noqa: PLC0415 - a hundred services: a gateway that sends by none of them need not hold them
+
+    # It logs addresses that it does not understand, with their tokens.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
     client = apprise.Apprise()
     for url in urls:
         if not client.add(url):

@@ -20,7 +20,7 @@ from vuong.i18n import text
 
 _LOG = logging.getLogger(__name__)
 
-LOOK: Final = 5.0  # seconds of the clock between looks
+LOOK: Final = 2.0  # seconds of the clock between looks
 _Key = tuple[str, str]  # contact, via
 
 
@@ -40,24 +40,12 @@ class Escalator:
         relay = escalation.siren
         self.siren = Relay(relay.pin, active_high=relay.active_high, what="the siren") if relay else None
         self._sending: dict[_Key, asyncio.Task[None]] = {}
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Say that an alarm has changed."""
-        self._wake.set()
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            self._wake.clear()
             await self.look()
-            nap = asyncio.ensure_future(self._clock.sleep(LOOK))
-            woken = asyncio.ensure_future(self._wake.wait())
-            try:
-                await asyncio.wait((nap, woken), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                nap.cancel()
-                woken.cancel()
+            await self._clock.sleep(LOOK)
 
     async def look(self) -> None:
         """Do what is due now; messages go out beside, one at a time to each address."""

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     due INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL,
     PRIMARY KEY (alarm, annunciated, step, contact, via)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alarms_open ON alarms (raised) WHERE state = 'unacknowledged';
 CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (next) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS delivery_attempts (
     position INTEGER PRIMARY KEY, time INTEGER NOT NULL, alarm TEXT NOT NULL, step INTEGER NOT NULL, contact TEXT NOT NULL,
