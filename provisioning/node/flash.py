@@ -1,0 +1,75 @@
+"""``vuong node flash``: MicroPython and the node's files onto a board, in one go, and the node's own word that it is well."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from provisioning.board import cable, label, port
+from provisioning.board.firmware_file import Firmware, check_pin, read
+from provisioning.board.flash import Board, connected
+from provisioning.failure import Failure
+from provisioning.image import build, layout
+from provisioning.session import Session
+from provisioning.workspace import read_json
+from vuong.i18n import number
+
+
+def _image(board: Board, firmware: Firmware, files: dict[str, bytes]) -> build.Image:
+    if board.chip != firmware.chip:
+        raise Failure("chip", found=board.chip, wanted=firmware.chip, file=firmware.path)
+    if firmware.offset + len(firmware.content) > board.flash_size:
+        raise Failure("image_large", size=len(firmware.content), room=board.flash_size)
+    room = layout.read_table(firmware.table, board.flash_size)
+    if room is None:
+        raise Failure("table", file=firmware.path, size=board.flash_size // layout.MIB)
+    return build.pack(files, room)
+
+
+def _label(session: Session, node: str, pond: str, path: Path) -> None:
+    try:
+        label.write(node, pond, path)
+    except (OSError, ValueError) as error:
+        raise Failure("file_unwritable", file=path, problem=error) from None
+    session.say("flash.label", file=path)
+
+
+def run(arguments: argparse.Namespace, session: Session) -> None:
+    """Check, write, verify, restart, listen."""
+    firmware = read(arguments.firmware)
+    check_pin(firmware, session.workspace.pins, given=arguments.sha256, trust=arguments.trust)
+    identity = session.workspace.node(arguments.node) if arguments.node else None
+    files = build.contents(identity)
+    where = port.find(arguments.port)
+    session.say("flash.connecting", port=where)
+    with connected(where) as board:
+        session.say("flash.found", chip=board.chip, size=board.flash_size // layout.MIB, version=firmware.version_text)
+        image = _image(board, firmware, files)
+        told: dict[str, Any] = {
+            "ok": True,
+            "port": where,
+            "chip": board.chip,
+            "flash_size": board.flash_size,
+            "micropython": firmware.version_text,
+            "image": build.summary(image),
+        }
+        if arguments.dry_run:
+            session.say("flash.dry")
+            session.result({**told, "written": False})
+            return
+        with session.progress("flash.writing", 100) as report:
+            board.write([(firmware.offset, firmware.content), (image.layout.offset, image.content)], report)
+        session.say("flash.verified", free=number(image.free / 1024, 0, session.language))
+        board.restart()
+    heard = cable.self_test(where, arguments.wait)
+    faults = cable.faults(heard)
+    if identity is None:  # a board without an identity cannot have these
+        faults = {name: fault for name, fault in faults.items() if name not in {"config", "certificate"}}
+    if faults:
+        raise Failure("self_test", faults="; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+    session.say("flash.well", firmware=heard.get("firmware"), heap=number(heard["free_heap"] / 1024, 0, session.language))
+    if arguments.node and arguments.label:
+        pond = str(read_json(session.workspace.node(arguments.node) / "node.json").get("pond", ""))
+        _label(session, arguments.node, pond, arguments.label)
+    session.result({**told, "written": True, "self_test": heard})
