@@ -91,8 +91,8 @@ class Outbox:
             return
         await self._clock.sleep(1.0)  # gather a little
 
-    async def drain(self, client: httpx.AsyncClient) -> None:
-        """Send until nothing waits.
+    async def drain(self, client: httpx.AsyncClient, *, once: bool = False) -> None:
+        """Send until nothing waits, or one part of what does.
 
         Raises
         ------
@@ -104,6 +104,8 @@ class Outbox:
             if part is None:
                 return
             await self._deliver(client, part)
+            if once:
+                return
 
     def _next(self) -> Part | None:
         outbound = self._outbound

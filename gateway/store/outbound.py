@@ -175,6 +175,10 @@ class SampleStream:
                 return found
         return None
 
+    def backlog(self) -> bool:
+        """Return whether there is a hole below what was sent already, or nothing was sent at all."""
+        return self._sent.end_of(1) < (self._sent.last or 1)
+
     def waiting(self) -> int:
         """Return how many positions wait."""
         (newest,) = self._connection.execute("SELECT ifnull(max(position), 0) FROM samples").fetchone()
