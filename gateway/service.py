@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from contextlib import suppress
 
+from gateway.aerators.overrides import Overrides
 from gateway.aerators.switchboard import Switchboard
 from gateway.aerators.watch import look
 from gateway.broker import Broker
@@ -68,6 +69,7 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
     ladders = config.escalation.ladders
     escalator = Escalator(config.escalation, config.ponds, Register(config.database), ingest.clock) if ladders else None
     switchboard = Switchboard(config.aerators, config.ponds, int(ingest.clock.now())) if config.aerators else None
+    overrides = Overrides(config.database) if config.aerators else None
 
     def committed() -> None:
         outbound.samples.hold(ingest.held_from)
@@ -79,7 +81,8 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
     async def ticks() -> None:
         while True:
             await ingest.make_room()
-            if switchboard:
+            if switchboard and overrides:
+                switchboard.override(overrides.all())
                 look(switchboard, ingest.alarms, config.nodes, ingest.oxygen, int(ingest.clock.now()))
             ingest.tick()
             await ingest.commit_aside()
@@ -107,8 +110,9 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             ingest.commit(snapshot=True)
         if escalator:
             await escalator.close()
-        if switchboard:
+        if switchboard and overrides:
             switchboard.close()
+            overrides.close()
         with suppress(sqlite3.Error):
             outbound.close()
             exchange.close()

@@ -84,15 +84,10 @@ class Switchboard:
             for a in aerators
         }
 
-    def override(self, aerator: str, wanted: Override | None) -> None:
-        """Take what a person wants; ``None`` gives it back to the automatic.
-
-        Raises
-        ------
-        KeyError
-            if there is no such aerator
-        """
-        self._lines[aerator].override = wanted
+    def override(self, wanted: Mapping[str, Override | None]) -> None:
+        """Take what people want, by aerator; those left out are automatic."""
+        for name, line in self._lines.items():
+            line.override = wanted.get(name)
 
     def update(self, now: int, oxygen: Mapping[str, Oxygen]) -> list[Decision]:
         """Switch what is to be switched; return the decisions in the order of the configuration.

@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS thinned (  -- what a full disk cost: of so many sampl
     PRIMARY KEY (node, start, seconds)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;  -- JSON by name, of the gateway as a whole
+CREATE TABLE IF NOT EXISTS aerator_overrides (  -- what a person wants: on, off, auto
+    aerator TEXT PRIMARY KEY, wanted TEXT NOT NULL, "by" TEXT NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS quarantine (
     position INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, content BLOB
 );
