@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import orjson
@@ -77,18 +77,22 @@ class Hub:
             queue.put_nowait(None)
         self._listeners.clear()
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the state as it is, then what is new."""
+    async def stream(self, still: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """Yield the state as it is, then what is new, as long as the listener is `still` one who may listen."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._listeners.add(queue)
         try:
             yield b"retry: 3000\n\n" + _event("live", await self._desk.ask(live_mark, self._desk))
+            looked = asyncio.get_running_loop().time()
             while True:
                 try:
                     event = await asyncio.wait_for(queue.get(), BEAT)
                 except TimeoutError:
-                    yield b": still here\n\n"
-                    continue
+                    event = b": still here\n\n"
+                if asyncio.get_running_loop().time() - looked >= BEAT:
+                    looked = asyncio.get_running_loop().time()
+                    if not await still():
+                        return
                 if event is None:
                     return
                 yield event
@@ -108,4 +112,8 @@ async def events(request: Request) -> Response:
     hub: Any = request.app.state.hub
     if hub.full:
         raise HTTPException(503, "too many pages are open; close one", {"Retry-After": "30"})
-    return StreamingResponse(hub.stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def still() -> bool:
+        return (await desk.device(request))[0] is not None
+
+    return StreamingResponse(hub.stream(still), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
