@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import uvicorn
@@ -12,10 +13,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.accounts.secrets import secret_key
-from cloud.app import create_app
+from cloud.app import CAPABILITIES, create_app
 from cloud.context import Context
 from cloud.database import DEFAULT_URL, connect, migrate, sqlite_path
 from cloud.farms.importer import FarmError, import_farm, load
+from cloud.operations import commands as operations
+from cloud.operations.commands import add_work_options, work_of
+from cloud.operations.jobs import embedded
+from cloud.operations.logs import configure
 from vuong.clock import parse
 from vuong.command import CommandError
 
@@ -23,7 +28,10 @@ VARIABLE = "VUONG_DATABASE_URL"
 _EXAMPLES = """examples:
   vuong cloud import farm.toml
   vuong cloud serve --port 8000
-  vuong cloud serve --database postgresql://vuong@localhost/vuong"""
+  vuong cloud serve --database postgresql://vuong@localhost/vuong
+  vuong cloud serve --only telemetry,alerts --port 8001
+  vuong cloud backup vuong.backup
+  vuong cloud doctor"""
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,9 +54,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
     serve.add_argument("--clock", metavar="ANCHOR,START,FACTOR", help="a demo's clock instead of the machine's")
+    serve.add_argument(
+        "--only", metavar="CAPABILITY,...", help=f"serve some capabilities: of {', '.join(CAPABILITIES)} (default: all)"
+    )
+    add_work_options(serve)
     serve.set_defaults(run=_serve)
     forward = own.add_parser("migrate", parents=[shared], help="bring the database's tables up to this version")
     forward.set_defaults(run=_migrate)
+    operations.register(own, shared, _engine)
     bring = own.add_parser("import", parents=[shared], help="store the co-ops, ponds, nodes, gateways and people of a farm file")
     bring.add_argument("farm", type=Path, metavar="FARM.toml", help="see docs/cloud.md; may be imported any number of times")
     bring.set_defaults(run=_import)
@@ -73,11 +86,20 @@ def _serve(arguments: argparse.Namespace) -> int:
     file = sqlite_path(engine)
     if file is not None:
         _prepare(engine)
+    only = None if arguments.only is None else [name.strip() for name in arguments.only.split(",")]
+    unknown = sorted(set(only or []) - CAPABILITIES.keys())
+    if unknown:
+        raise CommandError(f"--only: {', '.join(unknown)!r:.60} is no capability; give some of {', '.join(CAPABILITIES)}")
+    configure()
     try:
-        context = Context(engine, secret_key(file), clock=parse(arguments.clock))
+        clock = parse(arguments.clock)
+        work = work_of(engine, clock, arguments)
+        app = create_app(Context(engine, secret_key(file), clock=clock, mirrored=work.sink is not None), only)
     except ValueError as error:
         raise CommandError(str(error)) from None
-    uvicorn.run(create_app(context), host=arguments.host, port=arguments.port, log_level="warning", server_header=False)
+    # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state.
+    with embedded(work) if file is not None else nullcontext():
+        uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False, server_header=False)
     return 0
 
 

@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from cloud.farms.tables import Node
 from cloud.telemetry.tables import MirrorParcel
 from cloud.telemetry.validation import Samples
+from vuong.flags import Flag
 
 MEASUREMENT: Final = "water"
 _PARCELS: Final = 20  # a round: bounded, so that others get their turn
@@ -75,7 +76,7 @@ class InfluxSink:
 
 
 def lines_of(samples: Samples, names: dict[int, tuple[str, str]]) -> str:
-    """Return samples as line protocol: a line a sample, tagged with co-op, pond and node.
+    """Return samples as line protocol: a line a sample, tagged with pond and node.
 
     VictoriaMetrics drops texts and takes malformed lines with 204: only numbers are sent, and `influxdb-client` writes them. Two samples of
     one node in one second are one point there: the later line stays.
@@ -83,16 +84,16 @@ def lines_of(samples: Samples, names: dict[int, tuple[str, str]]) -> str:
     lines = []
     for row, (node, time) in enumerate(zip(samples.node_id, samples.time, strict=True)):
         eui, pond = names[node]
-        tagged = {"measurement": MEASUREMENT, "tags": {"node": eui, "pond": pond}, "time": time}
-        point = Point.from_dict(tagged, WritePrecision.S)  # type: ignore[arg-type]  # its constants are texts
+        fields: dict[str, float] = {}
         for name, values in samples.values.items():
             value = values[row]
             if value is not None:
                 flags = samples.flags.get(name)
-                point.field(name, float(value)).field(f"{name}_flag", float((flags[row] if flags else None) or 2))
-        line = point.to_line_protocol()
-        if line:  # a sample without a reading has none
-            lines.append(line)
+                fields[name] = float(value)
+                fields[f"{name}_flag"] = float((flags[row] if flags else None) or Flag.NOT_EVALUATED)
+        if fields:
+            point = {"measurement": MEASUREMENT, "tags": {"node": eui, "pond": pond}, "fields": fields, "time": time}
+            lines.append(Point.from_dict(point, WritePrecision.S).to_line_protocol())  # type: ignore[arg-type]  # constants are texts
     return "\n".join(lines)
 
 
