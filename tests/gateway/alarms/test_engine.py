@@ -5,57 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.alarms.rules import rules_of
+from tests.gateway.alarms.conftest import Feed
+from tests.gateway.conftest import Bench
 from vuong.alarms import ALARM_KINDS
 from vuong.limits import Limits
-
-if TYPE_CHECKING:
-    from tests.gateway.conftest import Bench
 
 Pack = Callable[..., bytes]
 NODE = "00124b0000000001"
 NOON = 1_763_614_800
 MINUTE = 60
-
-
-class Feed:
-    """Sends one sample after the other at the pace of its clock."""
-
-    def __init__(self, bench: Bench, make_pack: Pack) -> None:
-        self.bench, self.pack, self.seq = bench, make_pack, 0
-
-    def __call__(self, minute: float, **values: float) -> None:
-        self.seq += 1
-        at = NOON + round(minute * MINUTE)
-        self.bench.clock.set(at)
-        self.bench.send(self.pack(self.seq, at=at, **values))
-
-    def alarms(self, kind: str) -> list[tuple[str, float, float | None]]:
-        """Return state, minute raised and minute cleared of each alarm of a kind."""
-        rows = self.bench.rows(f"SELECT state, raised, cleared FROM alarms WHERE kind = '{kind}' ORDER BY raised")
-        return [(s, (r - NOON) / MINUTE, None if c is None else (c - NOON) / MINUTE) for s, r, c in rows]  # type: ignore[operator]
-
-    def numbers(self, kind: str) -> dict[str, Any]:
-        """Return the numbers of the newest alarm of a kind."""
-        rows = self.bench.rows(f"SELECT numbers FROM alarms WHERE kind = '{kind}' ORDER BY raised DESC LIMIT 1")
-        return dict(json.loads(str(rows[0][0])))
-
-    def tick(self, minute: float) -> None:
-        """Let the clock alone move."""
-        self.bench.clock.set(NOON + round(minute * MINUTE))
-        self.bench.ingest.tick()
-        self.bench.ingest.commit()
-
-
-@pytest.fixture
-def feed(bench: Bench, make_pack: Pack) -> Feed:
-    return Feed(bench, make_pack)
 
 
 def test_low_oxygen_is_raised_at_once_and_cleared_after_deadband_and_off_delay(feed: Feed) -> None:
