@@ -40,7 +40,12 @@ TOKEN = "benchmark-token-0123456789abcdef"
 INTERVAL = 300
 ALARMS = 300
 # centre, step, low, high in hundredths of the unit
-WALKS = {"temperature": (2900, 12, 2400, 3300), "do": (600, 30, 150, 1200), "ph": (810, 4, 750, 890), "salinity": (1200, 3, 800, 1600)}
+WALKS = {
+    "temperature": (2900, 12, 2400, 3300),
+    "do": (600, 30, 150, 1200),
+    "ph": (810, 4, 750, 890),
+    "salinity": (1200, 3, 800, 1600),
+}
 
 
 def node_name(number: int) -> str:
@@ -124,6 +129,8 @@ async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, st
     token = folder / "token"
     token.write_text(TOKEN, encoding="ascii")
     outbound, store = Outbound(path), Store(path)
+    with closing(sqlite3.connect(path)) as connection:
+        (raised,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
     outbox = Outbox("gw", Cloud(url, token), outbound, SystemClock())
     wire, requests, order = 0, 0, list[str]()
     due: dict[int, float] = {}
@@ -177,7 +184,9 @@ async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, st
     readings = position * len(WALKS)
     waits.sort()
     with closing(sqlite3.connect(folder / "cloud.db")) as connection:
-        total, distinct = connection.execute("SELECT count(*), count(DISTINCT node_id || '/' || boot || '/' || seq) FROM samples").fetchone()
+        total, distinct = connection.execute(
+            "SELECT count(*), count(DISTINCT node_id || '/' || boot || '/' || seq) FROM samples"
+        ).fetchone()
         (alarms,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
     return {
         "samples": position,
@@ -188,6 +197,7 @@ async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, st
         "bytes_per_reading": round(wire / readings, 2),
         "requests": requests,
         "first_requests": order[:3],
+        "alarms": raised,
         "alarms_stored": alarms,
         "live_samples": position - stored,
         "live_p50_s": round(waits[len(waits) // 2], 2) if waits else None,
