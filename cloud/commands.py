@@ -12,6 +12,7 @@ import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from cloud.accounts import commands as accounts_commands
 from cloud.accounts.secrets import secret_key
 from cloud.app import CAPABILITIES, create_app
 from cloud.context import Context
@@ -65,6 +66,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     bring = own.add_parser("import", parents=[shared], help="store the co-ops, ponds, nodes, gateways and people of a farm file")
     bring.add_argument("farm", type=Path, metavar="FARM.toml", help="see docs/cloud.md; may be imported any number of times")
     bring.set_defaults(run=_import)
+    accounts_commands.register(own, shared, _store)
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:
@@ -79,6 +81,13 @@ def _prepare(engine: Engine) -> None:
         migrate(engine)
     except SQLAlchemyError as error:
         raise CommandError(f"the database cannot be used: {getattr(error, 'orig', None) or type(error).__name__}") from None
+
+
+def _store(arguments: argparse.Namespace) -> Engine:
+    engine = _engine(arguments)
+    if sqlite_path(engine) is not None:
+        _prepare(engine)
+    return engine
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -109,9 +118,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    engine = _engine(arguments)
-    if sqlite_path(engine) is not None:
-        _prepare(engine)
+    engine = _store(arguments)
     try:
         counts = import_farm(engine, load(arguments.farm), arguments.farm.parent)
     except FarmError as error:

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from fastapi import Depends, HTTPException, Request
 from sqlalchemy import Engine
 
-from cloud.accounts.service import AttemptLimit, Principal, person, sender
+from cloud.accounts.roles import GATEWAY_RIGHTS, Right
+from cloud.accounts.service import Principal, person, person_of_token, sender
 from cloud.telemetry.ingest import Sender
 from cloud.tenancy import Scope, ScopedSession
 from vuong.clock import Clock, SystemClock
@@ -27,7 +28,6 @@ class Context:
     key : signs form tokens
     clock : the time of readings and alarms; a demo's runs fast
     wall : the machine's time, by which sign-ins end
-    attempts : failed sign-ins
     mirrored : new samples also go to the mirror's outbox
     """
 
@@ -35,7 +35,6 @@ class Context:
     key: bytes = field(repr=False)
     clock: Clock = field(default_factory=SystemClock)
     wall: Clock = field(default_factory=SystemClock)
-    attempts: AttemptLimit = field(default_factory=AttemptLimit)
     mirrored: bool = False
 
 
@@ -61,19 +60,23 @@ def bearer(request: Request) -> str | None:
 def require_sender(request: Request, cloud: Cloud) -> Sender:
     """Return the gateway that asks; 401 for anybody else."""
     token = bearer(request)
-    found = sender(cloud.engine, token) if token else None
+    found = sender(cloud.engine, token, cloud.wall.now()) if token else None
     if found is None:
         raise HTTPException(401, "send a gateway's token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
     return found
 
 
 def require_principal(request: Request, cloud: Cloud) -> Principal:
-    """Return who asks: by bearer token a gateway, by cookie a person; 401 for anybody else."""
+    """Return who asks: by bearer token a gateway or a person's app, by cookie a person; 401 for anybody else."""
     token = bearer(request)
     if token is not None:
-        gateway = sender(cloud.engine, token)
+        owner = person_of_token(cloud.engine, token, cloud.wall.now())
+        if owner:
+            return owner
+        gateway = sender(cloud.engine, token, cloud.wall.now())
         if gateway:
-            return Principal(gateway.gateway, "gateway", Scope.of(gateway.cooperative), None, gateway.cooperative)
+            own = Scope.of(gateway.cooperative)
+            return Principal(gateway.gateway, "gateway", own, None, gateway.cooperative, GATEWAY_RIGHTS)
     else:
         cookie = request.cookies.get(COOKIE)
         somebody = person(cloud.engine, cookie, cloud.wall.now()) if cookie else None
@@ -85,8 +88,15 @@ def require_principal(request: Request, cloud: Cloud) -> Principal:
 Asker = Annotated[Principal, Depends(require_principal)]
 
 
+def demand(principal: Principal, right: Right) -> None:
+    """Answer 403 to who may not do something."""
+    if not principal.may(right):
+        raise HTTPException(403, f"this needs the right {right.value!r}, which {principal.role} or this token does not have")
+
+
 def records(cloud: Cloud, principal: Asker) -> Iterator[ScopedSession]:
-    """Give the asker's view of the store: every statement in it is narrowed to their scope."""
+    """Give the asker's view of the store: every statement in it is narrowed to their scope; 403 for a token that does not carry ``read``."""
+    demand(principal, Right.READ)
     with ScopedSession(cloud.engine, principal.scope) as session:
         yield session
 

@@ -1,6 +1,6 @@
 """All tables in one place: import this to have the whole schema mapped."""
 
-from cloud.accounts.tables import GatewayToken, SignIn, User
+from cloud.accounts.tables import Attempt, AuditEntry, GatewayToken, Identity, OidcFlow, SignIn, User, UserToken
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.database import Base
 from cloud.entries.tables import Entry
@@ -23,17 +23,21 @@ metadata = Base.metadata
 
 __all__ = [
     "Alarm",
+    "Attempt",
+    "AuditEntry",
     "Cooperative",
     "Daily",
     "Entry",
     "Gateway",
     "GatewayToken",
     "Hourly",
+    "Identity",
     "JobRun",
     "Latest",
     "MirrorParcel",
     "Node",
     "NodeStatus",
+    "OidcFlow",
     "Pond",
     "Quarantined",
     "Received",
@@ -43,5 +47,6 @@ __all__ = [
     "SignIn",
     "StaleHour",
     "User",
+    "UserToken",
     "metadata",
 ]

@@ -50,6 +50,17 @@ class Owned:
         """Return the condition that a row belongs to one of `cooperatives`."""
         raise NotImplementedError
 
+    def owner(self) -> str | None:
+        """Return the co-operative that a row belongs to."""
+        found: str | None = getattr(self, "cooperative_id", None)
+        return found
+
+
+class Common:
+    """A table that everybody may read and only `Scope.everything` may change, such as the administrative units."""
+
+    __abstract__ = True
+
 
 class ScopedSession(Session):
     """A session that sees only its scope."""
@@ -68,9 +79,26 @@ def _narrow(state: ORMExecuteState) -> None:
         return
     if not state.is_orm_statement:
         raise UnscopedError("a scoped session runs statements of mapped classes only; this one cannot be narrowed to a co-op")
-    unowned = [mapper.class_.__name__ for mapper in state.all_mappers if not issubclass(mapper.class_, Owned)]
+    unowned = [
+        mapper.class_.__name__
+        for mapper in state.all_mappers
+        if not issubclass(mapper.class_, (Owned, Common) if state.is_select else Owned)
+    ]
     if unowned:
         raise UnscopedError(f"{', '.join(unowned)} belongs to no co-op, so a session of one cannot read or change it")
-    if state.is_select and not state.is_column_load and not state.is_relationship_load:
+    if state.is_insert:
+        raise UnscopedError("a scoped session adds objects, which are checked one by one; it runs no INSERT of its own")
+    if not state.is_column_load and not state.is_relationship_load:
         criteria = [with_loader_criteria(table, table.within(cooperatives), include_aliases=True) for table in Owned.owned]
         state.statement = state.statement.options(*criteria)
+
+
+@event.listens_for(ScopedSession, "before_flush")
+def _guard(session: ScopedSession, context: object, instances: object) -> None:  # noqa: ARG001 - SQLAlchemy's signature
+    """Refuse to write a row into, or take one from, a co-op outside the scope."""
+    cooperatives = session.scope.cooperatives
+    if cooperatives is None:
+        return
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if not isinstance(row, Owned) or row.owner() not in cooperatives:
+            raise UnscopedError(f"{type(row).__name__} is not in the scope of this session, so it cannot be written here")

@@ -10,22 +10,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from cloud.accounts import service
 from cloud.accounts.secrets import form_token_fits
 from cloud.context import COOKIE, Cloud
-from cloud.web.layout import browser_session, cookie_options, page
+from cloud.web.layout import browser_session, cookie_options, own_path, page
 
 router = APIRouter(include_in_schema=False)
-
-
-def _own_path(target: str) -> str:
-    """Return where to go after signing in: a path of ours, never another site's address."""
-    own = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if own else "/ponds"
 
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, cloud: Cloud) -> HTMLResponse:
     """Show the sign-in form."""
     return page(
-        request, cloud, "sign_in.html", None, fault=None, login="", next=_own_path(request.query_params.get("next", "/ponds"))
+        request, cloud, "sign_in.html", None, fault=None, login="", next=own_path(request.query_params.get("next", "/ponds"))
     )
 
 
@@ -39,7 +33,7 @@ def sign_in(
     next: Annotated[str, Form(max_length=500)] = "/ponds",  # noqa: A002
 ) -> Response:
     """Sign in, or say why not."""
-    target, now = _own_path(next), cloud.wall.now()
+    target, now = own_path(next), cloud.wall.now()
 
     def again(fault: str, status: int) -> HTMLResponse:
         return page(request, cloud, "sign_in.html", None, status=status, fault=fault, login=login, next=target)
@@ -47,13 +41,13 @@ def sign_in(
     if not form_token_fits(cloud.key, browser_session(request), token):
         return again("sign_in.expired", 403)
     address = request.client.host if request.client else ""
-    keys = (f"login:{login.strip().lower()}", f"address:{address}")
-    if any(cloud.attempts.wait(key, now) > 0 for key in keys):
-        return again("sign_in.too_many", 429)
-    cookie = service.sign_in(cloud.engine, login, password, now)
+    try:
+        cookie = service.sign_in(cloud.engine, login, password, now, address)
+    except service.LockedError as error:
+        locked = again("sign_in.too_many", 429)
+        locked.headers["Retry-After"] = str(int(error.seconds) + 1)
+        return locked
     if cookie is None:
-        for key in keys:
-            cloud.attempts.failed(key, now)
         return again("sign_in.wrong", 401)
     response = RedirectResponse(target, 303)
     response.set_cookie(COOKIE, cookie, max_age=service.SESSION_SECONDS, **cookie_options(request))

@@ -33,6 +33,11 @@ def password_fits(hashed: str | None, password: str) -> bool:
     return hashed is not None
 
 
+def outdated(hashed: str) -> bool:
+    """Return whether a hash was made with weaker parameters than today's."""
+    return _HASHER.check_needs_rehash(hashed)
+
+
 def digest(token: str) -> str:
     """Return the SHA-256 by which a random token is known."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -3,100 +3,168 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, or_, select
 
-from cloud.accounts.secrets import digest, password_fits
-from cloud.accounts.tables import GatewayToken, Role, SignIn, User
+from cloud.accounts import attempts, audit
+from cloud.accounts.roles import RIGHTS, Right, Role
+from cloud.accounts.secrets import digest, hash_password, outdated, password_fits
+from cloud.accounts.tables import GatewayToken, SignIn, User, UserToken
 from cloud.farms.tables import Gateway
 from cloud.telemetry.ingest import Sender
 from cloud.tenancy import Scope, ScopedSession
 
 SESSION_SECONDS: Final = 12 * 3600
+# Attempts from one address, right or wrong: a co-op behind one address stays below it.
+ATTEMPTS_A_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a signed-in person, or a gateway by its token; and what they may see."""
+    """Who asks: a signed-in person, or a gateway by its token; what they may see and do. `user` is a person's number."""
 
     name: str
     role: str
     scope: Scope
     language: str | None = None
     cooperative: str | None = None
+    rights: frozenset[Right] = frozenset()
+    user: int | None = None
+
+    @property
+    def actor(self) -> str:
+        """How the audit log calls them: by number, never by name."""
+        return f"gateway:{self.name}" if self.user is None else f"user:{self.user}"
+
+    def may(self, right: Right) -> bool:
+        """Return whether they may do something."""
+        return right in self.rights
 
 
-def sign_in(engine: Engine, login: str, password: str, now: float) -> str | None:
-    """Return a new session's cookie, ``None`` if login or password is wrong."""
-    with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
-        user = session.scalar(select(User).where(User.login == login.strip().lower()))
-        if not password_fits(user.password if user else None, password) or user is None:
-            return None
-        cookie = secrets.token_urlsafe(32)
+class LockedError(Exception):
+    """Too many attempts; `seconds` until the next one is looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many attempts; try again in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+def writing(engine: Engine) -> ScopedSession:
+    """Return a session of the system itself that writes."""
+    return ScopedSession(engine.execution_options(writes=True), Scope.everything())
+
+
+def authenticate(engine: Engine, login: str, password: str, address: str, now: float) -> User | None:
+    """Return whose login and password these are, ``None`` for a wrong one; both outcomes count.
+
+    Raises
+    ------
+    LockedError
+        if the login failed too often, or the address asks too often; the password is not looked at
+    """
+    name = login.strip().lower()
+    key = f"login:{name}"
+    wait = attempts.locked_for(engine, key, now)
+    if wait > 0:
+        raise LockedError(wait)
+    if not attempts.spend(engine, f"address:{address}", now, limit=ATTEMPTS_A_MINUTE, seconds=60):
+        raise LockedError(60)
+    with ScopedSession(engine, Scope.everything()) as session:
+        user = session.scalar(select(User).where(User.login == name))
+    fits = password_fits(user.password if user else None, password)  # outside a transaction: it takes its time
+    if user is None or not fits or user.disabled is not None:
+        locked = attempts.failed(engine, key, now)
+        if user is not None:
+            with writing(engine) as session:
+                action = "sign_in.locked" if locked else "sign_in.failed"
+                _note(session, user, action, now)
+                session.commit()
+        return None
+    attempts.clear(engine, key)
+    if outdated(user.password):
+        with writing(engine) as session:
+            session.merge(user).password = hash_password(password)
+            session.commit()
+    return user
+
+
+def _note(session: ScopedSession, user: User, action: str, now: float, **detail: object) -> None:
+    who = f"user:{user.id}"
+    audit.append(session.connection(), now=now, actor=who, action=action, subject=who, cooperative=user.cooperative_id, **detail)
+
+
+def open_session(engine: Engine, user: User, now: float, how: str) -> str:
+    """Return the cookie of a new session for somebody who has proved who they are."""
+    cookie = secrets.token_urlsafe(32)
+    with writing(engine) as session:
         session.execute(delete(SignIn).where(SignIn.expires < int(now)))
         session.add(SignIn(digest=digest(cookie), user_id=user.id, expires=int(now) + SESSION_SECONDS))
+        _note(session, user, "sign_in", now, how=how)
         session.commit()
-        return cookie
+    attempts.forget_old(engine, now)
+    return cookie
+
+
+def sign_in(engine: Engine, login: str, password: str, now: float, address: str = "") -> str | None:
+    """Return a new session's cookie, ``None`` if login or password is wrong.
+
+    Raises
+    ------
+    LockedError
+        after too many attempts
+    """
+    user = authenticate(engine, login, password, address, now)
+    return None if user is None else open_session(engine, user, now, "password")
 
 
 def sign_out(engine: Engine, cookie: str) -> None:
     """End the session of a cookie."""
-    with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
+    with writing(engine) as session:
         session.execute(delete(SignIn).where(SignIn.digest == digest(cookie)))
         session.commit()
+
+
+def _principal(user: User, scopes: list[str] | None = None) -> Principal:
+    role = Role(user.role)
+    bound = [user.cooperative_id] if user.cooperative_id else []
+    scope = Scope.everything() if role.sees_all else Scope.of(*bound)
+    rights = RIGHTS[role] if scopes is None else RIGHTS[role] & {Right(name) for name in scopes}
+    return Principal(user.name, user.role, scope, user.language, user.cooperative_id, rights, user.id)
 
 
 def person(engine: Engine, cookie: str, now: float) -> Principal | None:
     """Return whose session a cookie is, ``None`` if it is nobody's or over."""
     statement = (
-        select(User).join(SignIn, SignIn.user_id == User.id).where(SignIn.digest == digest(cookie), SignIn.expires > int(now))
+        select(User)
+        .join(SignIn, SignIn.user_id == User.id)
+        .where(SignIn.digest == digest(cookie), SignIn.expires > int(now), User.disabled.is_(None))
     )
     with ScopedSession(engine, Scope.everything()) as session:
         user = session.scalar(statement)
-    if user is None:
-        return None
-    bound = [user.cooperative_id] if user.cooperative_id else []
-    scope = Scope.everything() if Role(user.role).sees_all else Scope.of(*bound)
-    return Principal(user.name, user.role, scope, user.language, user.cooperative_id)
+    return None if user is None else _principal(user)
 
 
-def sender(engine: Engine, token: str) -> Sender | None:
-    """Return the gateway of a token, ``None`` if it is no gateway's."""
+def person_of_token(engine: Engine, token: str, now: float) -> Principal | None:
+    """Return whose app's token it is, with the rights that the token carries; ``None`` if it is nobody's or over."""
     statement = (
-        select(Gateway).join(GatewayToken, GatewayToken.gateway_id == Gateway.id).where(GatewayToken.digest == digest(token))
+        select(User, UserToken.scopes)
+        .join(UserToken, UserToken.user_id == User.id)
+        .where(UserToken.digest == digest(token), UserToken.expires > int(now), User.disabled.is_(None))
+    )
+    with ScopedSession(engine, Scope.everything()) as session:
+        found = session.execute(statement).first()
+    return None if found is None else _principal(found[0], found[1])
+
+
+def sender(engine: Engine, token: str, now: float) -> Sender | None:
+    """Return the gateway of a token, ``None`` if it is no gateway's or over."""
+    statement = (
+        select(Gateway)
+        .join(GatewayToken, GatewayToken.gateway_id == Gateway.id)
+        .where(GatewayToken.digest == digest(token), or_(GatewayToken.expires.is_(None), GatewayToken.expires > int(now)))
     )
     with ScopedSession(engine, Scope.everything()) as session:
         gateway = session.scalar(statement)
     return Sender(gateway.id, gateway.cooperative_id) if gateway else None
-
-
-class AttemptLimit:
-    """How often somebody may fail within a window; kept in this process, for its own share of the attempts.
-
-    Parameters
-    ----------
-    attempts, seconds : failures that are allowed within the window
-    """
-
-    def __init__(self, attempts: int = 8, seconds: float = 60.0) -> None:
-        self._attempts, self._seconds = attempts, seconds
-        self._failures: dict[str, deque[float]] = {}
-
-    def wait(self, key: str, now: float) -> float:
-        """Return the seconds until another attempt is allowed, 0 where it is now."""
-        failures = self._failures.get(key)
-        while failures and failures[0] <= now - self._seconds:
-            failures.popleft()
-        if not failures:
-            self._failures.pop(key, None)
-            return 0.0
-        return failures[0] + self._seconds - now if len(failures) >= self._attempts else 0.0
-
-    def failed(self, key: str, now: float) -> None:
-        """Note a failure."""
-        if len(self._failures) > 10_000:  # somebody tries many names: forget those whose window is over
-            self._failures = {k: times for k, times in self._failures.items() if times[-1] > now - self._seconds}
-        self._failures.setdefault(key, deque(maxlen=self._attempts)).append(now)

@@ -1,34 +1,22 @@
-"""Users, their sessions, and the tokens of gateways."""
+"""People, how they come in, gateways' tokens, failed attempts, and the audit log."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from cloud.accounts.roles import Role
 from cloud.database import Base
 from cloud.tenancy import Owned
 from vuong.i18n import DEFAULT
 
-
-class Role(StrEnum):
-    """What somebody is here for; the first three belong to one co-operative, the last two see all."""
-
-    FARMER = "farmer"
-    MANAGER = "manager"
-    TECHNICIAN = "technician"
-    OFFICIAL = "official"
-    ADMINISTRATOR = "administrator"
-
-    @property
-    def sees_all(self) -> bool:
-        """Whether the role is not bound to one co-operative."""
-        return self in {Role.OFFICIAL, Role.ADMINISTRATOR}
+__all__ = ["Attempt", "AuditEntry", "GatewayToken", "Identity", "OidcFlow", "Role", "SignIn", "User", "UserToken"]
 
 
 class User(Base, Owned):
-    """Somebody who can sign in; `password` is an argon2id hash."""
+    """Somebody who can sign in; `password` is an argon2id hash, `disabled` when they were shut out (UTC seconds)."""
 
     __tablename__ = "users"
 
@@ -39,6 +27,7 @@ class User(Base, Owned):
     cooperative_id: Mapped[str | None] = mapped_column(ForeignKey("cooperatives.id"))
     password: Mapped[str]
     language: Mapped[str] = mapped_column(default=DEFAULT)
+    disabled: Mapped[int | None] = mapped_column(BigInteger)
 
     @classmethod
     def within(cls, cooperatives: frozenset[str]) -> ColumnElement[bool]:
@@ -56,10 +45,85 @@ class SignIn(Base):
     expires: Mapped[int] = mapped_column(BigInteger)
 
 
+class UserToken(Base):
+    """A person's token for an app, known by its SHA-256; `scopes` are the rights that it carries of theirs."""
+
+    __tablename__ = "user_tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created: Mapped[int] = mapped_column(BigInteger)
+    expires: Mapped[int] = mapped_column(BigInteger)
+
+
 class GatewayToken(Base):
-    """A gateway's token, known by its SHA-256: a random token needs no slow hash."""
+    """A gateway's token, known by its SHA-256: a random token needs no slow hash. `expires` is ``None`` for the one in force."""
 
     __tablename__ = "gateway_tokens"
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     gateway_id: Mapped[str] = mapped_column(ForeignKey("gateways.id"), index=True)
+    expires: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Attempt(Base):
+    """How often a key (a hashed login or address) was tried since `since`, and until when it is shut out."""
+
+    __tablename__ = "attempts"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    since: Mapped[int] = mapped_column(BigInteger)
+    locked_until: Mapped[int] = mapped_column(BigInteger)
+
+
+class Identity(Base):
+    """Who somebody is at an OpenID provider: its issuer and the subject that it gave them."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+
+
+class OidcFlow(Base):
+    """A sign-in that is under way at an OpenID provider; used once."""
+
+    __tablename__ = "oidc_flows"
+
+    state: Mapped[str] = mapped_column(primary_key=True)
+    browser: Mapped[str]
+    nonce: Mapped[str]
+    verifier: Mapped[str]
+    target: Mapped[str]
+    expires: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditEntry(Base, Owned):
+    """Who did what: only ever added to (triggers refuse the rest), each entry chained to the one before (`cloud.chain`).
+
+    People stand in it by number, never by name, so that a name can be forgotten and the chain stays whole.
+    """
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    time: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[str] = mapped_column(index=True)
+    action: Mapped[str]
+    subject: Mapped[str] = mapped_column(index=True)
+    cooperative_id: Mapped[str | None] = mapped_column(index=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    previous: Mapped[str]
+    hash: Mapped[str]
+
+    @classmethod
+    def within(cls, cooperatives: frozenset[str]) -> ColumnElement[bool]:
+        """Return the condition that an entry concerns one of `cooperatives`."""
+        return cls.cooperative_id.in_(cooperatives)

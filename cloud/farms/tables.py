@@ -24,6 +24,10 @@ class Cooperative(Base, Owned):
         """Return the condition that it is one of `cooperatives`."""
         return cls.id.in_(cooperatives)
 
+    def owner(self) -> str | None:
+        """Return itself."""
+        return self.id
+
 
 class OfCooperative(Owned):
     """A row that names its co-operative."""

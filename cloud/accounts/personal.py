@@ -1,0 +1,81 @@
+"""What is held about a person: handed out, and deleted (Vietnam's Law 91/2025/QH15 on personal data protection; see docs/people.md)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+from sqlalchemy import Engine, select
+from sqlalchemy import delete as remove
+
+from cloud.accounts import attempts, audit
+from cloud.accounts.secrets import hash_password
+from cloud.accounts.service import writing
+from cloud.accounts.tables import AuditEntry, Identity, SignIn, User, UserToken
+
+DELETED: Final = "–"
+KEPT: Final = {
+    "audit log": "who did what stays provable; it knows people by number only, and the number leads to no name any more",
+    "pond diary": "feed, treatments and harvests stay with the pond for traceability of food; their author is a number",
+    "readings": "they are of ponds, not of people",
+}
+
+
+def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, Any]:
+    """Return everything that is held about a person, secrets apart; times are UTC seconds.
+
+    Parameters
+    ----------
+    engine : the store
+    user : whose
+    now, actor : when and by whom it is asked for; noted in the audit log
+    """
+    with writing(engine) as session:
+        who = session.get_one(User, user)
+        me = f"user:{user}"
+        entries = select(AuditEntry).where((AuditEntry.actor == me) | (AuditEntry.subject == me)).order_by(AuditEntry.id)
+        found: dict[str, Any] = {
+            "person": {
+                name: getattr(who, name) for name in ("id", "login", "name", "role", "cooperative_id", "language", "disabled")
+            },
+            "sessions": [{"expires": row.expires} for row in session.scalars(select(SignIn).where(SignIn.user_id == user))],
+            "tokens": [
+                {"name": row.name, "scopes": row.scopes, "created": row.created, "expires": row.expires}
+                for row in session.scalars(select(UserToken).where(UserToken.user_id == user))
+            ],
+            "identities": [
+                {"issuer": row.issuer, "subject": row.subject}
+                for row in session.scalars(select(Identity).where(Identity.user_id == user))
+            ],
+            "audit": [
+                {"time": row.time, "actor": row.actor, "action": row.action, "subject": row.subject, "detail": row.detail}
+                for row in session.scalars(entries)
+            ],
+        }
+        audit.append(
+            session.connection(), now=now, actor=actor, action="user.exported", subject=me, cooperative=who.cooperative_id
+        )
+        session.commit()
+    return found
+
+
+def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, str]:
+    """Delete what names a person and return what is kept and why; they can never sign in again."""
+    with writing(engine) as session:
+        who = session.get_one(User, user)
+        login = who.login
+        for table in (SignIn, UserToken, Identity):
+            session.execute(remove(table).where(table.user_id == user))
+        who.login, who.name, who.language = f"deleted-{user}", DELETED, "vi"
+        who.password, who.disabled = hash_password(secrets.token_hex(32)), int(now)
+        audit.append(
+            session.connection(),
+            now=now,
+            actor=actor,
+            action="user.deleted",
+            subject=f"user:{user}",
+            cooperative=who.cooperative_id,
+        )
+        session.commit()
+    attempts.clear(engine, f"login:{login}")
+    return dict(KEPT)
