@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from gateway.check.commands import register as register_check
@@ -58,6 +59,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     replay.add_argument("--lang", default="vi", choices=("vi", "en", "km"), help="language of the reasons (default vi)")
     replay.add_argument("--json", action="store_true", help="print one JSON object with the counts")
     replay.set_defaults(run=_replay)
+    # What sets a gateway up belongs to the technician's tools, which know the gateway; the gateway does not know them.
+    for point in entry_points(group="vuong.gateway.commands"):
+        point.load()(actions)
     register_check(actions)
     register_lan(actions)
 

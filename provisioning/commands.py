@@ -13,6 +13,10 @@ from vuong.i18n import terminal_language
 _FLAG: Final[dict[str, Any]] = {"action": "store_true"}
 _FILE: Final[dict[str, Any]] = {"type": Path, "metavar": "FILE"}
 
+_CA: Final[dict[str, dict[str, Any]]] = {"--passphrase-file": _FILE}
+_VIA: Final[dict[str, dict[str, Any]]] = {"--via": {"metavar": "COMMAND"}}
+_CONFIG: Final[dict[str, Any]] = {**_FILE, "default": Path("/etc/vuong/gateway.toml")}
+
 NODE: Final = (
     Command(
         "build",
@@ -38,8 +42,36 @@ NODE: Final = (
             "--dry-run": _FLAG,
         },
     ),
+    Command(
+        "provision",
+        "provisioning.node.provision",
+        {
+            "id": {"metavar": "ID"},
+            "--pond": {"required": True, "metavar": "POND"},
+            "--gateway": {"required": True, "metavar": "HOST[:PORT]"},
+            "--wifi": {"metavar": "SSID"},
+            "--wifi-password-file": _FILE,
+            "--probes": {"default": "temperature,do,ph,salinity", "metavar": "LIST"},
+            "--interval": {"type": int, "default": 900, "metavar": "SECONDS"},
+            **_CA,
+            **_VIA,
+        },
+    ),
+    Command("revoke", "provisioning.node.revoke", {"id": {"metavar": "ID"}, **_CA, **_VIA}),
 )
-GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE}
+FLEET: Final = (
+    Command("init", "provisioning.fleet.init", {"--name": {"required": True}, **_CA}),
+    Command("gateway", "provisioning.fleet.gateway", {"host": {"metavar": "HOST[,HOST…]"}, "--out": _FILE, **_CA}),
+    Command("sync", "provisioning.fleet.sync", {"--gateway": {"required": True, "metavar": "HOST"}, **_CA, **_VIA}),
+)
+GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE, "fleet": FLEET}
+GATEWAY: Final = (Command("enrol", "provisioning.gateway.enrol", {"file": {**_FILE, "nargs": "?"}, "--config": _CONFIG}),)
+
+
+def register_gateway(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add what is done on the gateway itself to ``vuong gateway``."""
+    for row in GATEWAY:
+        add(actions, "gateway", row)
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

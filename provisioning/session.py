@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sessi
     try:
         handler = _log_to(workspace, session.mask)
     except OSError as error:
-        return _tell(session, Failure("workspace", Exit.CALL, folder=workspace.root, problem=error.strerror or error))
+        return _tell(session, Failure("workspace", Exit.CALL, place=workspace.root, problem=error.strerror or error))
     _LOG.info("vuong %s", " ".join(sys.argv[1:]))
     try:
         return int(work(arguments, session) or Exit.DONE)

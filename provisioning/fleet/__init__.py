@@ -1,0 +1,1 @@
+"""``vuong fleet …``: the co-op's CA, its gateways' bundles, many nodes at once."""

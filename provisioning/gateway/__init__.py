@@ -1,0 +1,1 @@
+"""``vuong gateway setup`` and ``enrol``: what is done on the gateway itself."""
