@@ -7,6 +7,7 @@ retained), MQTT sensor and MQTT binary sensor.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import ssl
@@ -110,7 +111,11 @@ class HomeAssistantLink:
         while True:
             try:
                 async with _client(self._config) as client:
-                    await self._publish(client)
+                    try:
+                        await self._publish(client)
+                    finally:  # an orderly end says so itself; else the last will does
+                        with contextlib.suppress(aiomqtt.MqttError):
+                            await client.publish(availability_topic(self._config.id), b"offline", qos=1, retain=True)
             except aiomqtt.MqttError as error:
                 _LOG.warning("Home Assistant's ponds are not published (%s); next try in %.0f s", error, _RETRY)
                 await asyncio.sleep(_RETRY)
