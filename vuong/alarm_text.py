@@ -19,7 +19,7 @@ Numbers = Mapping[str, float | int | str]
 # How many decimals help a person; probes store more.
 _DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
 _OF_NUMBER: Final = {"ammonia": 2, "safe": 2, "swing": 2, "rate": 1, "current": 1, "needed": 1}
-_TIMES: Final = ("since", "reached", "earliest", "latest", "entered", "heard", "until")
+_TIMES: Final = ("since", "reached", "earliest", "entered", "heard", "until")
 _WORDS: Final = ("aerator", "reason", "confidence", "file")
 _UNKNOWN: Final = "–"
 _OXYGEN: Final = GROUPS["oxygen"][0].group

@@ -14,7 +14,7 @@ from vuong.flags import Flag
 
 # Hours below it kill (FAO and extension manuals give 1 mg/L for penaeids; secondary).
 KILLS: Final = 1.0
-_COURSE: Final = ("rate", "target", "reached", "earliest", "latest", "aerators")
+_COURSE: Final = ("rate", "target", "reached", "earliest", "aerators")
 _LEAST_RATE: Final = 0.05  # mg/L an hour: less is no fall that a person would act on
 # A number that moved by less is no news, whatever the time.
 _SHIFTED: Final = 600  # s, of a projected time
@@ -65,7 +65,7 @@ def course(threshold: Threshold, worse: tuple[Threshold, ...], value: float, tim
     target = next((t.limit for t in reversed(worse) if t.limit < value), KILLS)
     found = arrival(time, value, target, middle, low, high)
     if found is not None:
-        told |= {"target": target, "reached": found.reached, "earliest": found.earliest, "latest": found.latest}
+        told |= {"target": target, "reached": found.reached, "earliest": found.earliest}
     return told
 
 
