@@ -101,6 +101,7 @@ class Channel:
         "offset",
         "one_sided",
         "passed",
+        "pulses",
         "quantity",
         "raw",
         "repeat",
@@ -121,6 +122,7 @@ class Channel:
         self.quantity = quantity
         self.log = quantity == "turbidity"  # its noise grows with it
         self.one_sided = quantity in {"conductivity", "salinity"}
+        self.pulses = s.PULSES.get(quantity, 1.0)
         self.implausible = s.IMPLAUSIBLE.get(quantity, 1e30)
         self.time = 0
         self.anchor = True  # the next value is taken as it is
@@ -322,6 +324,8 @@ class Channel:
             if level <= 0.0:
                 continue
             ratio = evidence[kind] / (factors[kind] * level)
+            if kind == 1:
+                ratio /= self.pulses
             if ratio <= score and ratio <= 1.0:
                 continue
             if kind == 3 and self.run * interval < s.STUCK_HOURS * s.HOUR:
@@ -340,6 +344,7 @@ class Channel:
         now = self.time + self.dt * interval
         pace = 3.0 if count < s.FIRST_WEEK * per else 1.0
         decay = 1.0 - pace * s.GROWTH / (s.EVERY * per)
+        brief = 1.0 - pace * s.GROWTH / (s.EVERY_BRIEF * per)
         for kind in (3, 4) if self.bad else range(6):
             size, level = evidence[kind], usual[kind]
             if size > level:
@@ -347,11 +352,11 @@ class Channel:
                     level = 0.0
                 elif count < 3.0 * per:
                     level = min(size, max(level * 1.5, s.CAPS[kind]))
-                elif size < s.FAR * factors[kind] * level and now - passed[kind] > s.CLUSTER_HOURS * s.HOUR:
+                elif (kind in {1, 2} or size < s.FAR * factors[kind] * level) and now - passed[kind] > s.CLUSTER_HOURS * s.HOUR:
                     level *= 1.0 + pace * s.GROWTH
                     passed[kind] = now
             elif count >= per:
-                level *= decay
+                level *= brief if kind in {1, 2} else decay
             usual[kind] = level if level > s.FLOORS[kind] else s.FLOORS[kind]
 
     def _follow(self, found: Evidence | None, step_found: bool, interval: float, per: float) -> None:
@@ -463,7 +468,7 @@ def _kept() -> tuple[tuple[str, type, int], ...]:
     blank, found = Channel("do"), []
     for name in Channel.__slots__:
         value = getattr(blank, name)
-        if name not in {"quantity", "log", "one_sided", "implausible"}:
+        if name not in {"quantity", "log", "one_sided", "implausible", "pulses"}:
             found.append((name, type(value), len(value) if isinstance(value, list) else 0))
     return tuple(found)
 

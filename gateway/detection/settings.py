@@ -28,12 +28,17 @@ LEARNING: Final = 0.0086
 
 # The usual level of each evidence: risen by GROWTH when passed, and falling so that this happens about once in EVERY days.
 EVERY: Final = 15.2  # days
+EVERY_BRIEF: Final = 30.0  # days, of excursions and bursts
 GROWTH: Final = 0.0627
 CLUSTER_HOURS: Final = 2.02  # passes within this time are one
-FAR: Final = 1.2  # what lies this far beyond the threshold is not usual and teaches nothing
+FAR: Final = (
+    1.2  # what lies this far beyond the threshold is not usual and teaches nothing; excursions and bursts teach at any size
+)
 
 # How many times its usual level an evidence must reach: step, excursion, burst, stuck, hold, together.
-FACTORS: Final = (2.34, 5.43, 2.7, 1.31, 2.34, 2.29)
+FACTORS: Final = (2.34, 2.0, 2.7, 1.31, 2.34, 2.29)
+# Salts and particles come in pulses (a shower, a front on the canal, stirred mud): an excursion of theirs needs more proof.
+PULSES: Final[dict[str, float]] = {"conductivity": 2.5, "salinity": 2.5, "turbidity": 2.5}
 FLOORS: Final = (2.0, 1.0, 1.0, 3.0, 6.94, 0.7)  # lowest usual level of each
 CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
 
