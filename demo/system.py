@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -38,13 +38,18 @@ class System:
     ----------
     directory : where every store and log lies; must exist
     ponds : number of ponds, dealt out over three co-ops
-    start : UTC seconds that the clock shows at the start
+    start : UTC seconds that the clock shows when the first process starts
     factor : how many times as fast the clock runs
     port : of the pages; ``None`` takes 8000 or, where that is taken, a free one
     replay : recorded series to play instead of the pond model
-    history : seconds of water before the start that nodes hold already
+    history : seconds of water before the story that nodes hold already
     interval : seconds of the clock between samples; a recorded series brings its own
-    events : what happens to the ponds; ``None`` for the told story
+    told : whether the told story happens to the ponds; a recorded series is played without it
+
+    Attributes
+    ----------
+    begin : UTC seconds of the clock at which the nodes start and the story begins
+    events : what happens to the ponds
     """
 
     def __init__(
@@ -56,9 +61,9 @@ class System:
         factor: float,
         port: int | None = None,
         replay: Path | None = None,
-        history: int = 3 * 86400,
+        history: int = 10 * 86400,
         interval: int = 300,
-        events: Sequence[story.Event] | None = None,
+        told: Callable[[farm.Farm, int], Sequence[story.Event]] | None = story.events,
     ) -> None:
         self.directory = directory
         self.farm = farm.make(ponds)
@@ -67,9 +72,11 @@ class System:
         self.broker_port = broker_port
         self.web_port = port or (_WEB_PORT if _is_free(_WEB_PORT) else spare)
         self.address = f"http://127.0.0.1:{self.web_port}"
-        self.events = tuple(story.events(self.farm, self.start) if events is None else events) if replay is None else ()
+        self.begin = self.start
+        self.events: tuple[story.Event, ...] = ()
         self.tree = Tree(directory)
         self.broker_command = broker.command(broker_port, directory)
+        self._told = told if replay is None else None
         self._factor, self._replay, self._history, self._interval = factor, replay, history, interval
         self.clock = ScaledClock(anchor=time.time(), start=start, factor=factor)
         self._databases = [directory / coop.gateway / "gateway.db" for coop in self.farm.coops]
@@ -94,16 +101,20 @@ class System:
         load = self.tree.add("import", _vuong("cloud", "import", str(seed), "--database", database), keep=False)
         if not await load.ended(_STARTUP) or load.code() != 0:
             raise StartError("import", load.log)
-        # The clock starts when the ponds do: nobody wants to miss the evening while processes start.
         self.clock = ScaledClock(anchor=time.time(), start=self.start, factor=self._factor)
         serve = _vuong("cloud", "serve", "--port", str(self.web_port), "--database", database, "--clock", self.clock.spec())
         cloud = self.tree.add("cloud", serve)
         for coop in self.farm.coops:
             config = farm.write_gateway(self.farm, coop, self.directory, broker=self.broker_port, cloud=self.address)
             self.tree.add(coop.gateway, _vuong("gateway", "run", "--config", str(config), "--clock", self.clock.spec()))
+        if not await self._answers():
+            raise StartError("cloud", cloud.log)
+        # Nobody wants to miss the story while processes start.
+        self.begin = round(self.clock.now())
+        self.events = tuple(self._told(self.farm, self.begin)) if self._told else ()
         spec = story.Spec(
             clock=self.clock.spec(),
-            begin=self.start,
+            begin=self.begin,
             history=self._history,
             interval=self._interval,
             broker=self.broker_port,
@@ -113,8 +124,6 @@ class System:
             events=self.events,
         )
         self.tree.add("nodes", [sys.executable, "-m", "demo.nodes", str(story.write(spec, self.directory / "nodes.json"))])
-        if not await self._answers():
-            raise StartError("cloud", cloud.log)
 
     async def _answers(self) -> bool:
         deadline = time.monotonic() + _STARTUP

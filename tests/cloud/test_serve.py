@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from tests.browser import SWITCHES, chromium
 from tests.cloud.batches import NODES, NOW, PASSWORD, TOKENS, alarm, batch, packed, sample
 
 pytestmark = pytest.mark.slow
@@ -120,15 +120,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """Start a real Chromium."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("LEFT OUT: Chromium is not installed here (Debian: chromium), so the pages are not tested in a browser")
-    switches = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("browser"),
-            executable_path=binary,
-            args=[*switches, "--disable-component-update", "--disable-sync"],
+            executable_path=chromium(),
+            args=SWITCHES,
         )
         yield context
         context.close()

@@ -92,7 +92,7 @@ def _processes_of(directory: Path) -> list[str]:
 @pytest.mark.slow
 async def test_embedded_broker_where_there_is_no_mosquitto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "_MOSQUITTO", None)  # as on a machine that has none
-    async with System(tmp_path, ponds=3, start=START, factor=600.0, history=0, events=()) as system:
+    async with System(tmp_path, ponds=3, start=START, factor=600.0, history=0, told=None) as system:
         await asyncio.sleep(6)
         system.tree.children["broker"].process.kill()  # type: ignore[union-attr]
         await asyncio.sleep(6)

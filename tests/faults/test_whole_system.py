@@ -11,7 +11,8 @@ import aiomqtt
 import pytest
 
 from demo import story
-from tests.faults.bench import START, Bench, Launch, whole
+from demo.farm import Farm
+from tests.faults.bench import Bench, Launch, whole
 from vuong.contract import topics
 
 pytestmark = pytest.mark.slow
@@ -52,12 +53,14 @@ async def test_cloud_down_for_a_day(launch: Launch) -> None:
 
 async def test_wifi_gone_for_a_week(launch: Launch) -> None:
     factor = 30240.0  # a week in 20 s
-    gone = START + round(10 * factor)
     week = 7 * 86400
-    # Nothing of that pond may arrive between; a node's identity does not depend on the run.
-    event = story.Event("offline", "0050c2fffe000001", "Ao 1", gone, gone + week)
-    bench = await launch(ponds=2, factor=factor, interval=900, events=[event])
-    await bench.run(35)
+
+    def told(farm: Farm, begin: int) -> list[story.Event]:
+        gone = begin + round(5 * factor)
+        return [story.Event("offline", farm.ponds[0].node, farm.ponds[0].name, gone, gone + week)]
+
+    bench = await launch(ponds=2, factor=factor, interval=900, told=told)
+    await bench.run(30)
     counts = await bench.drained()
     whole(counts, at_least=2 * week // 900)
 
