@@ -3,7 +3,9 @@
 usage: python benchmarks/gateway.py [--messages 30000] [--nodes 100] [--json]
 
 A real Mosquitto, a publisher process, and one after the other as subscriber: aiomqtt alone, aiomqtt with a bare SQLite insert (neither check
-nor acknowledgement), and the gateway. Ratios matter: the machine is shared. CPU time a message does not depend on what else runs.
+nor acknowledgement), and the gateway, also with 10 and 1,000 nodes. Then ``vuong gateway run`` itself: from its start, and its restart after kill -9
+on a database of so many samples, to the first alarm, and its memory. Ratios matter: the machine is shared. CPU time a message does not depend on
+what else runs.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import resource
 import shutil
 import socket
@@ -22,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,9 +35,9 @@ import aiomqtt
 
 from gateway.broker import Broker
 from gateway.config import Config, Mqtt
-from gateway.ingest import Ingest
+from gateway.ingest import SNAPSHOT_SAMPLES, Ingest
 from gateway.ledger import Ledger
-from gateway.observation import Observation, Pond
+from gateway.observation import Assessment, Observation, Pond
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
 from gateway.store.store import Changes, Store, sample_row
@@ -42,6 +45,7 @@ from vuong.clock import SystemClock
 from vuong.contract import topics
 from vuong.contract.decode import decode
 from vuong.contract.encode import json_pack
+from vuong.flags import Flag
 from vuong.limits import Limits
 
 BEGIN = 1_763_614_800
@@ -160,6 +164,7 @@ async def bare(port: int, count: int, database: Path | None) -> None:
 async def whole(port: int, count: int, nodes: int, folder: Path) -> None:
     """Run the gateway until all messages are committed."""
     config = make_config(folder, port, nodes)
+    logging.disable(logging.WARNING)
     store = Store(config.database)
     ingest = Ingest(config, store, SystemClock())
     done = asyncio.Event()
@@ -268,12 +273,17 @@ async def latency(port: int, rate: int, seconds: int, nodes: int) -> dict[str, f
 # --- the whole run
 
 
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def mosquitto(folder: Path) -> Iterator[int]:
     """Run a broker; give its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config = folder / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n", encoding="utf-8"
@@ -338,11 +348,94 @@ def latency_run(nodes: int) -> dict[str, float]:
             gateway.communicate()
 
 
+def first_alarm(folder: Path, port: int, nodes: int) -> dict[str, float]:
+    """Return seconds from the start of ``vuong gateway run`` to its first alarm, and its resident memory in MB after a minute's samples."""
+    config = folder / "gateway.toml"
+    blocks = [f'[gateway]\nid = "bench"\ndatabase = "gateway.db"\n[mqtt]\nport = {port}\n[lan]\nport = {free_port()}']
+    blocks += [f'[[ponds]]\nid = "p{n}"\n[[nodes]]\nid = "{node_name(n)}"\npond = "p{n}"' for n in range(nodes)]
+    config.write_text("\n".join(blocks), encoding="utf-8")
+    log = (folder / "log").open("ab")
+    before = alarms(folder)
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "vuong", "gateway", "run", "--config", str(config)], stderr=log)
+    try:
+        link = connect(port, "bench-pond")
+        mid, boot = 0, int(began * 1000) % 2**32
+        while alarms(folder) == before:
+            mid += 1
+            pack = json_pack(node_name(mid % nodes), [(boot, mid, int(time.time()), {"do": 150})], {boot: mid})
+            link.sendall(publish_packet(topics.topic(node_name(mid % nodes), topics.DATA), bytes(pack), mid))
+            time.sleep(0.05)
+            if process.poll() is not None or time.perf_counter() - began > 60:
+                raise SystemExit(f"no alarm; see {folder / 'log'}: {(folder / 'log').read_text()[-2000:]}")
+        seconds = time.perf_counter() - began
+        for seq in range(1, 13):
+            for n in range(nodes):
+                pack = json_pack(
+                    node_name(n),
+                    [(9, seq, int(time.time()), {"do": 600, "ph": 810, "temperature": 2900, "salinity": 1200})],
+                    {9: 1},
+                )
+                link.sendall(publish_packet(topics.topic(node_name(n), topics.DATA), bytes(pack), (mid := mid % 65000 + 1)))
+        time.sleep(2)
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        memory = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
+        return {"first_alarm_s": round(seconds, 2), "resident_mb": round(memory, 1)}
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def alarms(folder: Path) -> int:
+    """Return how many alarms are stored."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'gateway.db'}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # it is not there yet
+
+
+def fill(folder: Path, nodes: int, stored: int) -> None:
+    """Store so many samples, of which half the usual number came after the models' last snapshot."""
+    store = Store(folder / "gateway.db")
+    begin, pond, now = store.next_position(), Pond("p", "p", Limits()), int(time.time()) - stored // nodes * 300
+    after = stored - SNAPSHOT_SAMPLES // 2
+    for at in [*range(0, after, 2000), *range(after, stored, 2000)]:
+        if at == after:
+            store.close()
+            store = Store(folder / "gateway.db")
+            Ingest(make_config(folder, 1, nodes), store, SystemClock()).commit(snapshot=True)
+        rows = []
+        for i in range(at, min(stored if at >= after else after, at + 2000)):
+            node = node_name(i % nodes)
+            sample = decode(message(node, i // nodes + 1), form="json", node=node, now=now).samples[0]
+            sample.time, sample.boot = now + i // nodes * 300, 5
+            rows.append(
+                sample_row(
+                    begin + i,
+                    Observation(sample, pond, sample.time, assessments=dict.fromkeys(sample.values, Assessment(Flag.GOOD))),
+                )
+            )
+        store.commit(Changes(samples=rows))
+    store.close()
+
+
+def start_run(nodes: int, stored: int) -> dict[str, dict[str, float]]:
+    """Start on nothing, then fill the database, then start again."""
+    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name)) as port:
+        folder = Path(name)
+        fresh = first_alarm(folder, port, nodes)
+        fill(folder, nodes, stored)
+        return {"start on nothing": fresh, f"restart on {stored:,} samples": first_alarm(folder, port, nodes)}
+
+
 def main() -> None:
     """Run all and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=30_000)
     parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--stored", type=int, default=300_000, help="samples in the database of the restart (default 300,000)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--role", choices=("publish", "bare", "sqlite", "gateway"), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
@@ -359,6 +452,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             results["stages_us"] = stages(min(a.messages, 10_000), a.nodes, Path(name))
         results["latency"] = latency_run(a.nodes)
+        results["growth"] = {str(n): subscribe_run("gateway", a.messages, n) for n in (10, 1000)} | {
+            str(a.nodes): results["gateway"]
+        }
+        results["start"] = start_run(a.nodes, a.stored)
         show(results, a.nodes, as_json=a.json)
 
 
@@ -378,6 +475,12 @@ def show(results: dict[str, Any], nodes: int, *, as_json: bool) -> None:
     for name, value in results["stages_us"].items():
         print(f"  {name:34}{value:>8}")
     print("\npublish → alarm committed and acknowledged:", ", ".join(f"{k} {v:,}" for k, v in results["latency"].items()))
+    print(f"\n{'growth with nodes':36}{'messages/s':>12}{'CPU µs/message':>16}{'resident MB':>13}")
+    for count, r in sorted(results["growth"].items(), key=lambda item: int(item[0])):
+        print(f"{count:36}{r['messages_per_second']:>12,}{r['cpu_us_per_message']:>16}{r['resident_mb']:>13}")
+    print(f"\n{f'vuong gateway run, {nodes} nodes':36}{'first alarm, s':>16}{'resident MB':>13}")
+    for name, r in results["start"].items():
+        print(f"{name:36}{r['first_alarm_s']:>16}{r['resident_mb']:>13}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 # A snapshot costs a write of all models; learning again what came after it costs time at the next start. Both stay around a second.
 SNAPSHOT_SAMPLES: Final = 10_000
 SNAPSHOT_SECONDS: Final = 900
-RELEARNED: Final = 50_000  # samples at most that pass the stages again at a start: some seconds
+RELEARNED: Final = 20_000  # samples at most that pass the stages again at a start: seconds
 LONGEST_HELD: Final = 86_400  # s that samples wait for the right time: a gateway that never learns it must not keep them for ever
 UNKNOWN_TIME: Final = 946_684_800  # told to nodes while the gateway does not know the time itself: no node sets its clock to 2000
 LARGEST_KEPT: Final = 2048  # bytes of a quarantined payload

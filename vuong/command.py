@@ -19,14 +19,20 @@ class Commands(Protocol):
         """Add sub-commands; each sets ``run`` to a function from the parsed arguments to an exit code."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with the commands of every installed folder."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser with the commands of every installed folder.
+
+    Parameters
+    ----------
+    only : the command that was given: where a folder has it, no other folder's libraries are loaded, which can take seconds
+    """
     parser = argparse.ArgumentParser(
         prog="vuong", description="Vuông: giám sát ao tôm từ cảm biến đến tỉnh · shrimp-pond monitoring"
     )
     parser.add_argument("--version", action="version", version=f"vuong {version('vuong')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for point in sorted(entry_points(group="vuong.commands"), key=lambda p: p.name):
+    points = sorted(entry_points(group="vuong.commands"), key=lambda p: p.name)
+    for point in [p for p in points if p.name == only] or points:
         try:
             module = cast("Commands", point.load())
         except ModuleNotFoundError as error:
@@ -39,7 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0 when it did what was asked, 1 when it could not, 2 when the call was wrong."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(given[0] if given else None).parse_args(given)
     try:
         return int(arguments.run(arguments))
     except CommandError as error:
