@@ -30,6 +30,7 @@ from gateway.lan.discovery import announce
 from gateway.lan.events import Hub
 from gateway.lan.home_assistant import HomeAssistantLink
 from gateway.lan.security import SecurityHeaders
+from vuong import fonts
 from vuong.clock import Clock
 from vuong.contract.api import EVENTS
 
@@ -71,6 +72,7 @@ def create_app(desk: Desk) -> Starlette:
         *api.routes(),
         Route(EVENTS, events.events),
         Route("/healthz", _healthz),
+        Mount("/static/fonts", StaticFiles(directory=fonts.FOLDER)),
         Mount("/static", StaticFiles(directory=pages.STATIC)),
     ]
     faults: Any = {HTTPException: _fault}

@@ -135,6 +135,7 @@ class System:
         self.database = folder / "gateway.db"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._clients: list[httpx.Client] = []
+        self._apps: dict[tuple[str, str, str], httpx.Client] = {}
         self._write()
 
     def _write(self) -> None:
@@ -231,8 +232,18 @@ class System:
         client.disconnect()
         client.loop_stop()
 
-    def app(self, where: str, role: str = "farmer", name: str = "Cô Sáu") -> httpx.Client:
-        """Return an app that is signed in at the LAN or the cloud."""
+    def app(self, where: str, role: str = "farmer", name: str = "Cô Sáu", *, fresh: bool = False) -> httpx.Client:
+        """Return an app that is signed in at the LAN or the cloud; the same one each time, unless a `fresh` one is wanted."""
+        key = (where, role, name if where == "lan" else "")
+        if fresh or key not in self._apps:
+            client = self._sign_in(where, role, name)
+            self._clients.append(client)
+            if fresh:
+                return client
+            self._apps[key] = client
+        return self._apps[key]
+
+    def _sign_in(self, where: str, role: str, name: str) -> httpx.Client:
         if where == "lan":
             code = json.loads(self.run("gateway", "pair", "--config", "gateway.toml", "--json", "--role", role, "--name", name))[
                 "code"
@@ -243,9 +254,7 @@ class System:
             base, credentials = self.cloud, {"login": login, "password": PASSWORD, "name": name}
         reply = httpx.post(f"{base}/api/v1/devices", json=credentials)
         assert reply.status_code == 201, reply.text
-        client = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {reply.json()['token']}"}, timeout=20)
-        self._clients.append(client)
-        return client
+        return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {reply.json()['token']}"}, timeout=20)
 
     def close(self) -> None:
         """End every process."""
