@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from gateway.alarms.commands import register as register_alarms
 from gateway.check.commands import register as register_check
 from gateway.lan.commands import register as register_lan
 from vuong import clock
@@ -63,6 +64,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     for point in entry_points(group="vuong.gateway.commands"):
         point.load()(actions)
     register_check(actions)
+    register_alarms(actions)
     register_lan(actions)
 
 
