@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud.farms.tables import Node, Pond
-from cloud.telemetry.downsample import Point, downsample
 from cloud.telemetry.retention import raw_from
 from cloud.telemetry.rolled import rolled
 from cloud.telemetry.rollups import HOUR
 from cloud.telemetry.tables import Latest, Sample
 from cloud.tenancy import ScopedSession
+from vuong.downsample import Point, downsample
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 

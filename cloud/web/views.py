@@ -11,11 +11,11 @@ from cloud.entries.service import acknowledgements
 from cloud.farms import service as farms
 from cloud.farms.tables import Cooperative, Pond
 from cloud.telemetry import service as telemetry
-from cloud.telemetry.downsample import Point, downsample
 from cloud.tenancy import ScopedSession
 from cloud.web.texts import age_text, alarm_words, moment_text, quantity_text, unit_text, value_text
 from vuong.alarms import ALARM_KINDS
 from vuong.contract.api import Acknowledgement, acknowledged_state
+from vuong.downsample import Point, downsample
 from vuong.flags import Flag
 from vuong.limits import Band, limits_of
 from vuong.quantities import QUANTITIES

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.telemetry.downsample import Point, downsample
+from vuong.downsample import Point, downsample
 from vuong.flags import Flag
 
 _POINTS = st.lists(
