@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope as AsgiScope
 
 from cloud.accounts import api as accounts_api
+from cloud.accounts import oidc_pages
 from cloud.accounts import pages as accounts_pages
 from cloud.alerts import api as alerts_api
 from cloud.alerts import pages as alerts_pages
@@ -27,6 +28,7 @@ from cloud.telemetry import api as telemetry_api
 from cloud.telemetry import records_api
 from cloud.web import pages as web_pages
 from cloud.web.layout import STATIC
+from vuong import fonts
 
 
 class _KeptFiles(StaticFiles):
@@ -47,7 +49,7 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
 
 # What can be served apart: a capability's routes by its name.
 CAPABILITIES: Final = {
-    "accounts": (accounts_api, accounts_pages),
+    "accounts": (accounts_api, accounts_pages, oidc_pages),
     "farms": (farms_api,),
     "telemetry": (telemetry_api, records_api),
     "alerts": (alerts_api, alerts_pages),
@@ -75,6 +77,7 @@ def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI
         if only is None or name in only:
             for part in routers:
                 app.include_router(part.router)
+    app.mount("/static/vendor/fonts", _KeptFiles(directory=fonts.FOLDER), name="fonts")
     app.mount("/static", _KeptFiles(directory=STATIC), name="static")
     trace(app)
     return app

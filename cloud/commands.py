@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.accounts import commands as accounts_commands
+from cloud.accounts.oidc import Provider
 from cloud.accounts.secrets import secret_key
 from cloud.app import CAPABILITIES, create_app
 from cloud.context import Context
@@ -103,7 +104,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         clock = parse(arguments.clock)
         work = work_of(engine, clock, arguments)
-        app = create_app(Context(engine, secret_key(file), clock=clock, mirrored=work.sink is not None), only)
+        app = create_app(
+            Context(engine, secret_key(file), clock=clock, oidc=Provider.from_environment(), mirrored=work.sink is not None), only
+        )
     except ValueError as error:
         raise CommandError(str(error)) from None
     # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state.

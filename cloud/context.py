@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import Depends, HTTPException, Request
 from sqlalchemy import Engine
 
+from cloud.accounts.oidc import Provider
 from cloud.accounts.roles import GATEWAY_RIGHTS, Right
 from cloud.accounts.service import Principal, person, person_of_token, sender
 from cloud.telemetry.ingest import Sender
@@ -28,6 +29,7 @@ class Context:
     key : signs form tokens
     clock : the time of readings and alarms; a demo's runs fast
     wall : the machine's time, by which sign-ins end
+    oidc : the OpenID provider through which people may sign in
     mirrored : new samples also go to the mirror's outbox
     """
 
@@ -35,6 +37,7 @@ class Context:
     key: bytes = field(repr=False)
     clock: Clock = field(default_factory=SystemClock)
     wall: Clock = field(default_factory=SystemClock)
+    oidc: Provider | None = None
     mirrored: bool = False
 
 

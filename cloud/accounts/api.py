@@ -11,6 +11,7 @@ from sqlalchemy import select
 from cloud.accounts import people, personal, service, tokens
 from cloud.accounts.access import ApiWriter, Work
 from cloud.accounts.roles import Right
+from cloud.accounts.secrets import digest
 from cloud.accounts.tables import AuditEntry
 from cloud.context import Asker, Cloud, Records, bearer, demand, require_sender
 from cloud.telemetry.ingest import Sender
@@ -157,6 +158,16 @@ def rotate_device(request: Request, asker: Asker, cloud: Cloud) -> Token:
     if issued is None:
         raise HTTPException(403, "ask with the token that is to be rotated: Authorization: Bearer …")
     return Token(token=issued.token, role=asker.role, scopes=issued.scopes, expires=issued.expires)
+
+
+@router.delete(contract.DEVICES + "/me", status_code=204)
+def sign_out_device(request: Request, asker: Asker, cloud: Cloud) -> None:
+    """End the token that the asking app asks with."""
+    asked, now = digest(bearer(request) or ""), cloud.wall.now()
+    own = next((token.id for token in tokens.of_user(cloud.engine, _own(asker), now) if token.digest == asked), None)
+    if own is None:
+        raise HTTPException(403, "ask with the token that is to end: Authorization: Bearer …")
+    tokens.revoke(cloud.engine, _own(asker), own, now=now, actor=asker.actor)
 
 
 @router.delete(contract.DEVICES + "/{token}", status_code=204)

@@ -1,6 +1,7 @@
 """How often something may be tried: kept in the store, so that a restart or a second worker forgets nothing.
 
-A key is stored as its SHA-256. Eight failures lock a key for a minute; every further one doubles that, up to an hour; a day of quiet, or the right password, ends it (OWASP ASVS 2.2.1).
+A key is stored as its SHA-256. Eight failures lock a key for a minute; every further one doubles that,
+up to an hour; a day of quiet, or the right password, ends it (OWASP ASVS 2.2.1).
 """
 
 from __future__ import annotations

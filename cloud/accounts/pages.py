@@ -19,7 +19,14 @@ router = APIRouter(include_in_schema=False)
 def sign_in_page(request: Request, cloud: Cloud) -> HTMLResponse:
     """Show the sign-in form."""
     return page(
-        request, cloud, "sign_in.html", None, fault=None, login="", next=own_path(request.query_params.get("next", "/ponds"))
+        request,
+        cloud,
+        "sign_in.html",
+        None,
+        fault=None,
+        login="",
+        next=own_path(request.query_params.get("next", "/ponds")),
+        oidc=cloud.oidc is not None,
     )
 
 
@@ -36,7 +43,17 @@ def sign_in(
     target, now = own_path(next), cloud.wall.now()
 
     def again(fault: str, status: int) -> HTMLResponse:
-        return page(request, cloud, "sign_in.html", None, status=status, fault=fault, login=login, next=target)
+        return page(
+            request,
+            cloud,
+            "sign_in.html",
+            None,
+            status=status,
+            fault=fault,
+            login=login,
+            next=target,
+            oidc=cloud.oidc is not None,
+        )
 
     if not form_token_fits(cloud.key, browser_session(request), token):
         return again("sign_in.expired", 403)

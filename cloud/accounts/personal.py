@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Select, select
 from sqlalchemy import delete as remove
 
 from cloud.accounts import attempts, audit
 from cloud.accounts.secrets import hash_password
 from cloud.accounts.service import writing
 from cloud.accounts.tables import AuditEntry, Identity, SignIn, User, UserToken
+from cloud.entries.tables import Entry
 
 DELETED: Final = "–"
 KEPT: Final = {
     "audit log": "who did what stays provable; it knows people by number only, and the number leads to no name any more",
     "pond diary": "feed, treatments and harvests stay with the pond for traceability of food; their author is a number",
+    "hand readings and calibrations": "they are of ponds and probes; their author's name is taken out here, "
+    "copies on the co-op's gateways are the co-op's to clear",
     "readings": "they are of ponds, not of people",
 }
 
@@ -47,6 +50,7 @@ def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, An
                 {"issuer": row.issuer, "subject": row.subject}
                 for row in session.scalars(select(Identity).where(Identity.user_id == user))
             ],
+            "entries": [row.told() for row in session.scalars(_entries(who))],
             "audit": [
                 {"time": row.time, "actor": row.actor, "action": row.action, "subject": row.subject, "detail": row.detail}
                 for row in session.scalars(entries)
@@ -59,6 +63,12 @@ def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, An
     return found
 
 
+def _entries(who: User) -> Select[Entry]:
+    # An entry names its author, and nothing else of them.
+    found = select(Entry).where(Entry.person == who.name).order_by(Entry.position)
+    return found if who.cooperative_id is None else found.where(Entry.cooperative_id == who.cooperative_id)
+
+
 def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, str]:
     """Delete what names a person and return what is kept and why; they can never sign in again."""
     with writing(engine) as session:
@@ -66,6 +76,9 @@ def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, st
         login = who.login
         for table in (SignIn, UserToken, Identity):
             session.execute(remove(table).where(table.user_id == user))
+        for entry in session.scalars(_entries(who)):
+            entry.person = DELETED
+        session.flush()
         who.login, who.name, who.language = f"deleted-{user}", DELETED, "vi"
         who.password, who.disabled = hash_password(secrets.token_hex(32)), int(now)
         audit.append(

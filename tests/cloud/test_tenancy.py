@@ -41,6 +41,8 @@ OPEN = {
     ("/metrics", "GET"),
     ("/sign-in", "GET"),
     ("/sign-in", "POST"),
+    ("/sign-in/oidc", "GET"),
+    ("/sign-in/oidc/return", "GET"),
     ("/sign-out", "POST"),
     ("/api/v1/devices", "POST"),
 }
