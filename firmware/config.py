@@ -11,6 +11,7 @@ class NodeConfig:
     pack_samples, pack_bytes : most samples and most bytes of one backlog message
     window : most samples sent beyond the last acknowledgement
     pace : real seconds between backlog messages
+    awake_for : real seconds that a cycle between deep sleeps lasts at least, so that commands reach the node
     resend, longest_resend : real seconds without news from the gateway after which all is sent again, and to which that wait doubles
     """
 
@@ -26,6 +27,7 @@ class NodeConfig:
         pace: float = 0.5,
         resend: float = 30.0,
         longest_resend: float = 1800.0,
+        awake_for: float = 0.0,
     ) -> None:
         if len(node) != 16 or not all(c in "0123456789abcdef" for c in node):
             raise ValueError(f"node {node!r} is not an EUI-64; give 16 lower-case hex digits")
@@ -36,4 +38,4 @@ class NodeConfig:
             )
         self.node, self.interval, self.status_interval = node, interval, status_interval
         self.pack_samples, self.pack_bytes, self.window = pack_samples, pack_bytes, window
-        self.pace, self.resend, self.longest_resend = pace, resend, longest_resend
+        self.pace, self.resend, self.longest_resend, self.awake_for = pace, resend, longest_resend, awake_for

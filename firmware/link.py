@@ -72,11 +72,11 @@ class Link:
             raise MqttError("not connected")
         await self._connection.publish(topic, payload, retain=retain)
 
-    async def pause(self) -> None:
-        """End the connection without a word, so that the broker sends the last will, and open none until `resume`."""
+    async def pause(self, *, say: bool = False) -> None:
+        """End the connection and open none until `resume`; unless `say`, without a word, so that the broker sends the last will."""
         self._paused = True
         if self._connection is not None:
-            await self._connection.end(MqttError("paused"))
+            await (self._connection.close() if say else self._connection.end(MqttError("paused")))
         self._change.set()
 
     def resume(self) -> None:

@@ -139,6 +139,9 @@ class Connection:
             if body[1]:
                 reason = _REFUSALS[body[1]] if body[1] < len(_REFUSALS) else str(body[1])
                 raise MqttError("the broker refused the connection: " + reason)
+        except ValueError as error:  # so MicroPython says that a certificate is not to be trusted
+            await self.end(error)
+            raise MqttError("TLS: " + str(error).strip())  # noqa: B904 (MicroPython does not chain)
         except LINK_ERRORS as error:
             await self.end(error)
             raise

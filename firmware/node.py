@@ -31,6 +31,8 @@ from firmware.config import NodeConfig
 from firmware.mqtt import LINK_ERRORS
 from firmware.probes import OK
 from firmware.queue import FlashQueue, QueueError
+from firmware.supply import NORMAL, SILENT
+from firmware.version import VERSION
 from vuong.contract import topics
 from vuong.contract.encode import cbor_pack, json_pack
 from vuong.quantities import QUANTITIES
@@ -41,12 +43,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.boundaries import Board, Clock, Command, Probe, Task, Values
-    from firmware.calibration import Ledger
+    from firmware.ledger import Ledger
     from firmware.link import Link
     from firmware.settings import Settings
 
 __all__ = ["Node", "NodeConfig"]
-VERSION = "0.1.0"
 _TIGHT = sys.implementation.name == "micropython"
 
 
@@ -107,6 +108,7 @@ class Node:
         self._resend = config.resend
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
         self._status_due = True
+        self._stage: str = NORMAL
         self._wake, self._sample_now = asyncio.Event(), asyncio.Event()
         self._reading = asyncio.Lock()  # the probes share their buses
         self._tasks: "list[Task]" = []
@@ -158,11 +160,15 @@ class Node:
         """
         await self.sample()
         running, taken = asyncio.create_task(self._run([self._sending(), self.link.run()])), Stopwatch()
-        while taken.seconds() < limit and not self._over.is_set() and (self.queue.held() or self._status_due):  # noqa: ASYNC110 (three owners)
+        # One failed try is enough: the next cycle tries again, and the radio is what empties the battery.
+        while taken.seconds() < limit and not self._over.is_set() and not self.link.failures and self._busy(taken.seconds()):  # noqa: ASYNC110 (three owners)
             await asyncio.sleep(0.05)
         await self.stop(say=False)
         await running
         return not self.queue.held()
+
+    def _busy(self, awake: float) -> bool:
+        return self.queue.held() > 0 or self._status_due or bool(self._replies) or awake < self.config.awake_for
 
     async def stop(self, *, say: bool = True) -> None:
         """End `run`; where there is a link, say so unless `say` is false."""
@@ -215,10 +221,13 @@ class Node:
         if not values:
             self._wake.set()
             return False
+        if self._board is not None and not self._board.may_write():
+            faults["flash"] = "supply too low to write"
         self.seq += 1
         uptime, now = self.clock.uptime(), self.clock.now()
         try:
-            self.queue.append(self.boot, self.seq, uptime, now, values)
+            if "flash" not in faults:
+                self.queue.append(self.boot, self.seq, uptime, now, values)
         except QueueError:
             self.faults["flash"] = "full or broken"
             self._status_due = True
@@ -234,12 +243,24 @@ class Node:
             except MemoryError:
                 gc.collect()
                 self.faults["heap"] = "full"
-            due += self.config.interval
+            due += self.config.interval * self.board_stretch()
             late = self.clock.uptime() - due
             if late > self.config.interval:  # the clock jumped or the probes took too long: go on from here
                 due += late
-            self._mark("sampling", 2 * self.config.interval + 60)
+            self._mark("sampling", 2 * (due - self.clock.uptime()) + 60)
             await self.clock.sleep(due - self.clock.uptime())
+
+    def board_stretch(self) -> int:
+        """Look at the supply, announce a new stage, and return the factor by which the interval grows."""
+        if self._board is None:
+            return 1
+        stage = self._board.stage()
+        if stage != self._stage:
+            if self._stage == SILENT:
+                self.link.resume()
+            self._stage, self._status_due = stage, True
+            self._wake.set()
+        return self._board.stretch()
 
     async def _sampling_on_command(self) -> None:
         while not self._over.is_set():
@@ -318,6 +339,8 @@ class Node:
         if self._status_due:
             self._status_due = False
             await self._publish_status("online")
+            if self._stage == SILENT:  # announced; now the radio goes off
+                await self.link.pause(say=True)
             return 0
         if self._replies:
             await self._publish(topics.REPLY, json.dumps(self._replies[0]).encode())
@@ -368,6 +391,7 @@ class Node:
                 status["refused"] = self._settings.refused
         if self._board is not None:
             status.update(self._board.health())
+            status["power"] = self._stage
         await self._publish(topics.STATUS, json.dumps(status).encode(), retain=True)
 
     # -- what the gateway says ----------------------------------------------------------------------------------------------------------
@@ -408,7 +432,7 @@ class Node:
                 reply.update(self._commands[name](message))
             else:
                 reply["error"] = f"command {name!r} is not known; known are sample, {', '.join(sorted(self._commands))}"
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, MemoryError) as error:
             reply["error"] = str(error) or repr(error)
         if len(self._replies) < 8:
             self._replies.append(reply)

@@ -21,6 +21,7 @@ FIELDS = {
     "window": (16, 4096),
     "resend": (5, 3600),
     "longest_resend": (60, 86400),
+    "awake_for": (0, 3600),
 }
 
 

@@ -101,12 +101,12 @@ def choose_folder(root: str) -> str:
     For ``boot.py``: it puts ``root/<folder>`` first on ``sys.path``.
     """
     state = files.load(root + "/slots.json")
-    active = state.get("active", "a")
+    active = str(state.get("active", "a"))
     trials = state.get("trials")
     if trials is None:
         return active
     if trials <= 0:
-        previous = state.get("previous", "a")
+        previous = str(state.get("previous", "a"))
         files.save(root + "/slots.json", {"active": previous, "taken_back": active})
         return previous
     state["trials"] = trials - 1

@@ -127,6 +127,7 @@ class Updater:
         if binascii.hexlify(digest.digest()).decode() != manifest["sha256"]:
             raise UpdateError("what was written is not what was signed; send it again")
         self._slot.activate(size)
+        files.save(self._path, {"installed": manifest["version"]})
         return {"installed": manifest["version"]}
 
     def _note(self) -> None:

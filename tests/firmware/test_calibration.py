@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware import calibration, probes
-from firmware.calibration import CalibrationError, Ledger
+from firmware.calibration import CalibrationError
+from firmware.ledger import Ledger
 from firmware.probes.combined import InWater
 from vuong.water import ph
 

@@ -14,8 +14,8 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from firmware.calibration import Ledger
 from firmware.clock import InjectedClock
+from firmware.ledger import Ledger
 from firmware.link import Link
 from firmware.link import broker as dial
 from firmware.node import Node, NodeConfig

@@ -235,6 +235,7 @@ def test_the_signature_is_checked_under_micropython_in_64_kb(image: Path) -> Non
     done = subprocess.run(
         [MICROPYTHON, "-X", "heapsize=65536", "-c", program],
         env={"MICROPYPATH": f"{image}:.frozen"},
+        cwd=image,
         capture_output=True,
         text=True,
         check=False,
