@@ -21,7 +21,7 @@ class Hours:
     entries : ``[hour number, sum, count]`` of each hour that had readings, oldest first
     """
 
-    __slots__ = ("_high", "_low", "entries")
+    __slots__ = ("_ago", "_high", "_low", "entries")
 
     def __init__(self, entries: Iterable[list[float]] = ()) -> None:
         self.entries = deque(entries)
@@ -30,6 +30,7 @@ class Hours:
     def _look(self) -> None:
         """Find the extremes of the hours that are complete."""
         self._low, self._high = math.inf, -math.inf
+        self._ago: dict[int, float] = {}
         if not self.entries:
             return
         now = self.entries[-1][0]
@@ -39,6 +40,8 @@ class Hours:
             if now - DAY < hour < now:
                 mean = total / count
                 self._low, self._high = min(self._low, mean), max(self._high, mean)
+            if hour < now:
+                self._ago[int(now - hour)] = total / count
 
     def add(self, time: int, value: float) -> bool:
         """Take a value; ``False`` where its day is over (an old sample out of the backlog)."""
@@ -68,5 +71,4 @@ class Hours:
 
     def back(self, hours: int) -> float | None:
         """Return the mean so many hours ago, at most 24; ``None`` where nothing was measured."""
-        wanted = self.entries[-1][0] - hours
-        return next((total / count for hour, total, count in self.entries if hour == wanted), None)
+        return self._ago.get(hours)

@@ -7,13 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.derived.slope import theil_sen
+from gateway.derived.slope import Slope, theil_sen
 from gateway.observation import Observation
 from vuong.flags import Flag
 from vuong.water.oxygen import percent
 
 WINDOW: Final = 75 * 60
-SPACING: Final = 120  # points closer together than this tell nothing new
+SPACING: Final = 240  # s: points closer together than this tell nothing new
 LEAST_POINTS: Final = 4
 LEAST_SPAN: Final = 25 * 60
 NEAR: Final = 1.5  # mg/L above the first limit: from there on somebody may want to know the rate
@@ -70,6 +70,7 @@ class OxygenCourse:
 
     def __init__(self) -> None:
         self._points: dict[str, deque[tuple[int, float]]] = {}
+        self._rates: dict[str, Slope] = {}  # worked out once a point
         self.last: dict[str, Oxygen] = {}
 
     def update(self, observation: Observation) -> None:
@@ -99,19 +100,20 @@ class OxygenCourse:
             points = self._points[sample.node] = deque()
         time = sample.time
         if points and time - points[-1][0] < SPACING:
-            if time <= points[-1][0]:
-                return
-            recent = [*points, (time, value)]
+            if time < points[-1][0]:
+                return  # old, out of the backlog
         else:
             points.append((time, value))
             while points[0][0] < time - WINDOW:
                 points.popleft()
-            recent = None
+            self._rates.pop(sample.node, None)
         limit = observation.pond.limits.do.low_warning
         if limit is None or value > limit + NEAR or len(points) < LEAST_POINTS or time - points[0][0] < LEAST_SPAN:
             return
-        slope = theil_sen(recent or list(points))
-        derived["do_rate"], derived["do_rate_low"], derived["do_rate_high"] = (3600 * s for s in slope)
+        rate = self._rates.get(sample.node)
+        if rate is None:
+            rate = self._rates[sample.node] = theil_sen(points)
+        derived["do_rate"], derived["do_rate_low"], derived["do_rate_high"] = (3600 * s for s in rate)
 
     def snapshot(self, node: str) -> bytes:
         """Return the points of a node."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
+from itertools import combinations
 from typing import Final, NamedTuple
 
 _Z90: Final = 1.645  # two-sided 90 %
@@ -17,7 +18,7 @@ class Slope(NamedTuple):
     high: float
 
 
-def theil_sen(points: Sequence[tuple[float, float]]) -> Slope:
+def theil_sen(points: Collection[tuple[float, float]]) -> Slope:
     """Return the median of the slopes between all pairs of ``(time, value)``.
 
     Parameters
@@ -29,7 +30,7 @@ def theil_sen(points: Sequence[tuple[float, float]]) -> Slope:
     >>> theil_sen([(0, 0.0), (1, 2.0), (2, 4.0), (3, 99.0), (4, 8.0)]).middle
     2.0
     """
-    slopes = sorted((w - v) / (u - t) for i, (t, v) in enumerate(points) for u, w in points[i + 1 :])
+    slopes = sorted((w - v) / (u - t) for (t, v), (u, w) in combinations(points, 2))
     pairs, n = len(slopes), len(points)
     spread = _Z90 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     low, high = math.floor((pairs - spread) / 2), math.ceil((pairs + spread) / 2)
