@@ -65,7 +65,14 @@ FLEET: Final = (
     Command("sync", "provisioning.fleet.sync", {"--gateway": {"required": True, "metavar": "HOST"}, **_CA, **_VIA}),
 )
 GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE, "fleet": FLEET}
-GATEWAY: Final = (Command("enrol", "provisioning.gateway.enrol", {"file": {**_FILE, "nargs": "?"}, "--config": _CONFIG}),)
+GATEWAY: Final = (
+    Command(
+        "setup",
+        "provisioning.gateway.setup",
+        {"--bundle": _FILE, "--id": {"metavar": "ID"}, "--pin-file": _FILE, "--check": _FLAG},
+    ),
+    Command("enrol", "provisioning.gateway.enrol", {"file": {**_FILE, "nargs": "?"}, "--config": _CONFIG}),
+)
 
 
 def register_gateway(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
