@@ -36,9 +36,9 @@ FAR: Final = (
 )
 
 # How many times its usual level an evidence must reach: step, excursion, burst, stuck, hold, together.
-FACTORS: Final = (2.34, 2.0, 2.7, 1.31, 2.34, 2.29)
+FACTORS: Final = (2.34, 2.2, 2.7, 1.28, 2.34, 2.29)
 # Salts and particles come in pulses (a shower, a front on the canal, stirred mud): an excursion of theirs needs more proof.
-PULSES: Final[dict[str, float]] = {"conductivity": 2.5, "salinity": 2.5, "turbidity": 2.5}
+PULSES: Final[dict[str, float]] = {"conductivity": 4.0, "salinity": 4.0, "turbidity": 4.0}
 FLOORS: Final = (2.0, 1.0, 1.0, 3.0, 6.94, 0.7)  # lowest usual level of each
 CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
 
@@ -46,7 +46,7 @@ CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of eac
 RISE: Final = 1.95
 
 # Stuck.
-STUCK_HOURS: Final = 3.6  # shortest run of equal values that is looked at
+STUCK_HOURS: Final = 2.9  # shortest run of equal values that is looked at
 REPEAT_MEMORY: Final = 46.0  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
