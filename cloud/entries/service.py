@@ -58,7 +58,7 @@ def add(engine: Engine, entries: Sequence[api.Entry], cooperatives: dict[str, st
 def cooperatives_of(session: ScopedSession, ponds: Iterable[str]) -> dict[str, str]:
     """Return pond → co-op of those ponds that the session sees."""
     found = session.execute(select(Pond.id, Pond.cooperative_id).where(Pond.id.in_(set(ponds))))
-    return dict(found.tuples().all())
+    return {pond: cooperative for pond, cooperative in found}  # noqa: C416 - rows are no pairs to the type checker
 
 
 def find(session: ScopedSession, name: str) -> api.Entry | None:
