@@ -9,11 +9,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request, Response
 from sqlalchemy import select
 
-from cloud.accounts.roles import Right as OwnRight
 from cloud.accounts.secrets import form_token_fits
 from cloud.accounts.service import Principal
 from cloud.alerts.tables import Alarm
-from cloud.context import COOKIE, Asker, Cloud, Context, Records, bearer, demand, require_sender
+from cloud.context import COOKIE, Asker, Cloud, Context, Records, bearer, require_sender
 from cloud.entries import service
 from cloud.farms.service import pond as find_pond
 from cloud.farms.tables import Pond
