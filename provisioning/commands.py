@@ -51,7 +51,7 @@ NODE: Final = (
             "--gateway": {"required": True, "metavar": "HOST[:PORT]"},
             "--wifi": {"metavar": "SSID"},
             "--wifi-password-file": _FILE,
-            "--probes": {"default": "temperature,do,ph,salinity", "metavar": "LIST"},
+            "--probes": {"default": "ds18b20,ezo:quantity=conductivity,salinity,ezo:quantity=do,ezo:quantity=ph", "metavar": "LIST"},
             "--interval": {"type": int, "default": 900, "metavar": "SECONDS"},
             **_CA,
             **_VIA,

@@ -3,7 +3,7 @@
 ::
 
     ca/           ca.crt, ca.key (encrypted), revoked.pem, serials.json
-    nodes/<id>/   node.json, node.crt, node.key
+    nodes/<id>/   config.json, node.crt, node.key
     registry.json nodes with their ponds, and what gateway and cloud have not been told yet
     firmware.json pinned firmware files
     log/          technician.log, with secrets masked

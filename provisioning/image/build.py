@@ -96,7 +96,7 @@ def identity_files(folder: Path) -> dict[str, bytes]:
     from cryptography.hazmat.primitives import serialization as s  # noqa: PLC0415
 
     try:
-        config = json.loads((folder / "node.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
         own = x509.load_pem_x509_certificate((folder / "node.crt").read_bytes())
         key = s.load_pem_private_key((folder / "node.key").read_bytes(), None)
@@ -105,7 +105,7 @@ def identity_files(folder: Path) -> dict[str, bytes]:
     except (OSError, ValueError, TypeError) as error:
         raise WrongCall("file_unreadable", file=folder, problem=error) from None
     return {
-        "node.json": (json.dumps(config, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+        "config.json": (json.dumps(config, sort_keys=True, ensure_ascii=False) + "\n").encode(),
         "tls/ca.der": ca.public_bytes(s.Encoding.DER),
         "tls/node.der": own.public_bytes(s.Encoding.DER),
         "tls/node.key": key.private_bytes(s.Encoding.DER, s.PrivateFormat.TraditionalOpenSSL, s.NoEncryption()),

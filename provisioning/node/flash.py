@@ -70,6 +70,6 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
         raise Failure("self_test", faults="; ".join(f"{name}: {fault}" for name, fault in faults.items()))
     session.say("flash.well", firmware=heard.get("firmware"), heap=number(heard["free_heap"] / 1024, 0, session.language))
     if arguments.node and arguments.label:
-        pond = str(read_json(session.workspace.node(arguments.node) / "node.json").get("pond", ""))
+        pond = str(read_json(session.workspace.node(arguments.node) / "config.json").get("pond", ""))
         _label(session, arguments.node, pond, arguments.label)
     session.result({**told, "written": True, "self_test": heard})

@@ -8,6 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from firmware.assembly import KINDS
 from provisioning import authority as authorities
 from provisioning import secrets
 from provisioning.authority import Authority, private_pem
@@ -16,15 +17,16 @@ from provisioning.registry import Registry, check_node, deliver
 from provisioning.session import Session
 from provisioning.workspace import write_json, write_whole
 from vuong.clock import SystemClock
-from vuong.quantities import QUANTITIES
 
 PORT = 8883
+# Where the board described in hardware/ has its buses.
+PINS = {"sda": 21, "scl": 22, "onewire": 4, "tx": 17, "rx": 16}
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?")
 PASSPHRASE = "VUONG_CA_PASSPHRASE"  # noqa: S105 (a variable's name)
 
 
-def configuration(node: str, pond: str, gateway: str, wifi: dict[str, str], probes: list[str], interval: int) -> dict[str, Any]:
-    """Return what goes into the node's ``node.json``.
+def configuration(node: str, pond: str, gateway: str, wifi: dict[str, str], probes: list[dict[str, Any]], interval: int) -> dict[str, Any]:
+    """Return what goes into the node's ``config.json`` (`firmware.main`).
 
     Raises
     ------
@@ -40,20 +42,45 @@ def configuration(node: str, pond: str, gateway: str, wifi: dict[str, str], prob
             raise WrongCall("ssid", value=ssid)
         if password and not 8 <= len(password) <= 63:
             raise WrongCall("wifi_password", ssid=ssid, length=len(password))
-    unknown = [name for name in probes if name not in QUANTITIES]
-    if unknown:
-        raise WrongCall("probe", value=unknown[0], known=", ".join(QUANTITIES))
     if not 10 <= interval <= 86_400:
         raise WrongCall("interval", value=interval)
     host, _, port = gateway.partition(":")
     return {
         "node": node,
         "pond": pond,
-        "gateway": {"host": host, "port": int(port or PORT)},
-        "wifi": [{"ssid": ssid, "password": password} for ssid, password in wifi.items()],
+        "broker": host,
+        "port": int(port or PORT),
+        "networks": wifi,
+        "tls": "/tls",
+        "client_certificate": True,
+        "pins": PINS,
         "probes": probes,
         "interval": interval,
+        "update": "files",
     }
+
+
+def probe(text: str) -> dict[str, Any]:
+    """Return a probe as the node's ``config.json`` has it (`firmware.assembly`), from ``kind:field=value:…``.
+
+    Raises
+    ------
+    WrongCall
+        if the kind is not known, or a field has no value
+    """
+    kind, *fields = text.strip().split(":")
+    if kind not in KINDS:
+        raise WrongCall("probe", value=text, known=", ".join(sorted(KINDS)))
+    found: dict[str, Any] = {"kind": kind}
+    for field in fields:
+        name, given, value = field.partition("=")
+        if not (name and given and value):
+            raise WrongCall("probe", value=text, known=", ".join(sorted(KINDS)))
+        try:
+            found[name] = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def enter(session: Session, authority: Authority, registry: Registry, config: dict[str, Any]) -> None:
@@ -65,10 +92,10 @@ def enter(session: Session, authority: Authority, registry: Registry, config: di
     write_whole(folder / "node.key", private_pem(key), 0o600)
     write_whole(folder / "node.crt", certificate.public_bytes(Encoding.PEM))
     write_whole(folder / "ca.crt", authority.pem)
-    write_json(folder / "node.json", config)
+    write_json(folder / "config.json", config)
     registry.nodes[node] = {
         "pond": config["pond"],
-        "gateway": config["gateway"]["host"],
+        "gateway": config["broker"],
         "until": int(certificate.not_valid_after_utc.timestamp()),
         "revoked": False,
         "pending": True,
@@ -102,9 +129,9 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
     wifi = {}
     if arguments.wifi:
         wifi[arguments.wifi] = secrets.ask(session, "ask.wifi", file=arguments.wifi_password_file, variable="VUONG_WIFI_PASSWORD")
-    config = configuration(node, arguments.pond, arguments.gateway, wifi, arguments.probes.split(","), arguments.interval)
+    config = configuration(node, arguments.pond, arguments.gateway, wifi, [probe(text) for text in arguments.probes.split(",")], arguments.interval)
     authority, registry = open_authority(arguments, session), Registry(session.workspace)
     enter(session, authority, registry, config)
     session.say("provision.done", node=node, pond=arguments.pond, place=session.workspace.node(node))
-    told = tell(session, authority, registry, config["gateway"]["host"], arguments.via)
+    told = tell(session, authority, registry, config["broker"], arguments.via)
     session.result({"ok": True, "node": node, "pond": arguments.pond, "folder": str(session.workspace.node(node)), "told": told})

@@ -1,5 +1,8 @@
 # ruff: noqa: ANN001, ANN201, ANN204, PTH123, SIM115 - MicroPython
-"""Runs under MicroPython: a board whose flash is a file. It mounts the file system, then does what a board does after a reset."""
+"""Runs under MicroPython: a board whose flash is a file. It mounts the file system, then does what a board does after a reset.
+
+usage: board.py FLASH OFFSET SIZE [FAKES]    FAKES: folder with the stand-ins for ``machine``, ``network``, ``esp32`` (tests/firmware/board)
+"""
 
 import os
 import sys
@@ -27,12 +30,15 @@ class Flash:
         return {4: self._blocks, 5: 4096, 6: 0}.get(op)
 
 
-def mount(path, offset, size):
-    """Put the flash where a board has it."""
+def mount(path, offset, size, fakes):
+    """Put the flash where a board has it, and the stand-ins for what is built into its interpreter at ``/host``."""
     flash = Flash(path, offset, size)
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(flash), "/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    if fakes:
+        vfs.mount(vfs.VfsPosix(fakes), "/host")
+        sys.path.append("/host")
     os.chdir("/")
 
 
@@ -53,5 +59,5 @@ def start(names):
 
 
 if __name__ == "__main__":
-    mount(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    mount(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)
     start(("boot.py", "main.py"))

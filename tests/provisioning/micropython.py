@@ -1,4 +1,4 @@
-"""The real MicroPython (32-bit words, heap of 64 KB) started on a flash image."""
+"""The real MicroPython (32-bit words, heap of 128 KB, because all byte code lies in it: docs/firmware.md) started on a flash image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from firmware.build import ROOT
 
 MICROPYTHON = ROOT / ".micropython" / "micropython"
 BOARD = Path(__file__).with_name("board.py")
-HEAP = "heapsize=64k"
+HEAP = "heapsize=128k"
 
 needs_micropython = pytest.mark.skipif(
     not MICROPYTHON.exists(), reason="LEFT OUT: no MicroPython here; run scripts/micropython_root.sh .micropython"

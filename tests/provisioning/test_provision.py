@@ -185,7 +185,7 @@ def test_keys_are_kept_close_and_the_log_shows_no_secret(fleet: Vuong, workspace
     assert b"ENCRYPTED PRIVATE KEY" in key.read_bytes()
     with pytest.raises(TypeError):
         serialization.load_pem_private_key(key.read_bytes(), None)
-    for path in (key, workspace / "nodes" / NODE / "node.key", workspace / "nodes" / NODE / "node.json"):
+    for path in (key, workspace / "nodes" / NODE / "node.key", workspace / "nodes" / NODE / "config.json"):
         assert path.stat().st_mode & 0o077 == 0, path
     log = (workspace / "log" / "technician.log").read_text(encoding="utf-8")
     assert NODE in log
@@ -207,7 +207,7 @@ def test_wrong_passphrase_and_no_ca(fleet: Vuong, workspace: Path, tmp_path: Pat
         ({"--pond": "ao 1"}, "pond_id"),
         ({"--gateway": "http://x"}, "gateway_host"),
         ({"--wifi": "x" * 33}, "ssid"),
-        ({"--probes": "temperature,oxygen"}, "probe"),
+        ({"--probes": "ds18b20,oxygen"}, "probe"),
         ({"--interval": "5"}, "interval"),
     ],
 )

@@ -12,9 +12,9 @@ _LEAST_FREE = 65536
 
 
 def _config(found: "dict[str, object]") -> str:
-    for name in ("node", "pond", "gateway", "wifi"):
+    for name in ("node", "broker", "networks"):
         if not found.get(name):
-            return "node.json has no " + name
+            return "config.json has no " + name
     return "ok"
 
 
@@ -55,11 +55,11 @@ def _storage() -> "tuple[int, str]":
 def report() -> "dict[str, object]":
     """Print the line and return what is in it."""
     try:
-        with open("/node.json") as file:
+        with open("/config.json") as file:
             config = json.load(file)
     except (OSError, ValueError) as error:
         config = {}
-        stated = "node.json cannot be read: " + str(error)
+        stated = "config.json cannot be read: " + str(error)
     else:
         stated = _config(config)
     free, storage = _storage()
