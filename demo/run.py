@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from vuong.command import CommandError
 from vuong.i18n import VIETNAM, moment, text
 
 _MARKER: Final = "vuong-demo.json"
+_WEB_PORT: Final = 8000
 _DRAIN: Final = 60.0  # seconds that nodes and gateways have to hand over what they hold
 
 
@@ -49,7 +51,7 @@ async def run(options: Options) -> int:
         ponds=options.ponds,
         start=story.begin(datetime.fromtimestamp(SystemClock().now(), VIETNAM)),
         factor=options.factor,
-        port=options.port,
+        port=options.port or (_WEB_PORT if _is_free(_WEB_PORT) else 0),
         replay=options.replay,
     )
     broker = "amqtt" if system.broker_command[0] == sys.executable else "Mosquitto"
@@ -130,3 +132,13 @@ async def _wait(stop: asyncio.Event, seconds: float | None) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

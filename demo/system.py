@@ -19,7 +19,6 @@ from demo import nodes as pond_nodes
 from demo.children import Tree
 from vuong.clock import ScaledClock
 
-_WEB_PORT: Final = 8000
 _STARTUP: Final = 30.0  # seconds within which the cloud must answer
 
 
@@ -40,7 +39,7 @@ class System:
     ponds : number of ponds, dealt out over three co-ops
     start : UTC seconds that the clock shows when the first process starts
     factor : how many times as fast the clock runs
-    port : of the pages; ``None`` takes 8000 or, where that is taken, a free one
+    port : of the pages; 0 takes a free one
     replay : recorded series to play instead of the pond model
     history : seconds of water before the story that nodes hold already
     interval : seconds of the clock between samples; a recorded series brings its own
@@ -59,7 +58,7 @@ class System:
         ponds: int,
         start: float,
         factor: float,
-        port: int | None = None,
+        port: int = 0,
         replay: Path | None = None,
         history: int = 10 * 86400,
         interval: int = 300,
@@ -70,7 +69,7 @@ class System:
         self.start = round(start)
         broker_port, spare = _free_ports(2)
         self.broker_port = broker_port
-        self.web_port = port or (_WEB_PORT if _is_free(_WEB_PORT) else spare)
+        self.web_port = port or spare
         self.address = f"http://127.0.0.1:{self.web_port}"
         self.begin = self.start
         self.events: tuple[story.Event, ...] = ()
@@ -158,16 +157,6 @@ class System:
 
 def _vuong(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "vuong", *arguments]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _free_ports(count: int) -> list[int]:

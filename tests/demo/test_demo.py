@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,12 @@ from tests.faults.bench import START, whole
 from vuong.command import main
 
 COMMAND = [sys.executable, "-m", "vuong", "demo"]
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def call(*arguments: str, language: str = "en") -> subprocess.CompletedProcess[str]:
@@ -64,7 +71,9 @@ def test_recorded_series_is_played(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
-    with subprocess.Popen([*COMMAND, "--dir", str(tmp_path / "d"), "--ponds", "1"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*COMMAND, "--port", free_port(), "--dir", str(tmp_path / "d"), "--ponds", "1"], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "http://127.0.0.1:" in line:
