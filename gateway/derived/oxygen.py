@@ -14,12 +14,12 @@ from vuong.water.oxygen import percent
 
 WINDOW: Final = 75 * 60
 SPACING: Final = 240  # s: points closer together than this tell nothing new
-LEAST_POINTS: Final = 4
+LEAST_POINTS: Final = 3
 LEAST_SPAN: Final = 25 * 60
 NEAR: Final = 1.5  # mg/L above the first limit: from there on somebody may want to know the rate
 HORIZON: Final = 6 * 3600
 # A night's fall bends and may end: a straight line through the last hour says when a limit would be reached if it went on, and no more. What can be
-# said honestly is a time before which it is not: the rate may more than double. On recorded water (docs/alarms.md has the figures) 96 to 99.8 % of
+# said honestly is a time before which it is not: the rate may more than double. On recorded water (`python -m benchmarks.projection`) 96 to 99.9 % of
 # the limits that were projected were not reached before it; a quarter to a half of them were never reached, so no latest time is told.
 FASTER: Final = 2.5
 
