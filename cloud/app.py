@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as BusyError
 from starlette.types import Scope as AsgiScope
 
 from cloud.accounts import api as accounts_api
@@ -72,6 +76,9 @@ def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_exception_handler(NotSignedInError, _to_sign_in)
+    # Samples are written by the drivers themselves, so their own errors come here too.
+    for error in (OperationalError, InterfaceError, BusyError, sqlite3.OperationalError, psycopg.OperationalError):
+        app.add_exception_handler(error, health.unavailable)
     app.include_router(health.router)
     for name, routers in CAPABILITIES.items():
         if only is None or name in only:

@@ -26,6 +26,8 @@ from cloud.operations.logs import configure
 from vuong.clock import parse
 from vuong.command import CommandError
 
+# More requests at once than this are answered 503 at once, so that a storm of gateways fills no memory: they come again.
+_AT_ONCE = 1000
 VARIABLE = "VUONG_DATABASE_URL"
 _EXAMPLES = """examples:
   vuong cloud import farm.toml
@@ -111,7 +113,15 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error)) from None
     # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state.
     with embedded(work) if file is not None else nullcontext():
-        uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False, server_header=False)
+        uvicorn.run(
+            app,
+            host=arguments.host,
+            port=arguments.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_AT_ONCE,
+        )
     return 0
 
 

@@ -8,6 +8,7 @@ import shutil
 from functools import lru_cache
 from typing import Final
 
+import structlog
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request
@@ -45,6 +46,14 @@ def faults(engine: Engine) -> list[str]:
     if file is not None and shutil.disk_usage(file.resolve().parent).free < LEAST_FREE:
         found.append(f"less than {LEAST_FREE >> 20} MiB are free beside {file.name}")
     return found
+
+
+def unavailable(request: Request, error: Exception) -> Response:
+    """Answer 503 where the database is away, full or too busy: nothing was stored, and a gateway sends it again."""
+    del request
+    cause = getattr(error, "orig", None) or error
+    structlog.get_logger("cloud.store").error("the store failed", error=f"{type(cause).__name__}: {cause}"[:300])
+    return JSONResponse({"detail": "the store cannot take this now; send it again"}, 503, {"Retry-After": "5"})
 
 
 @router.get("/healthz")

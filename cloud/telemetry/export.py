@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
-import pyarrow as pa
-import xlsxwriter
-from pyarrow import parquet
 from sqlalchemy import select
 
 from cloud.farms.tables import Node, Pond
@@ -75,29 +72,32 @@ class _Pipe(io.RawIOBase):
         return data
 
 
-_SCHEMA: Final = pa.schema(
-    [
-        pa.field("node", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("time", pa.timestamp("s", tz="UTC")),
-        *(pa.field(name, pa.float64(), metadata={"unit": QUANTITIES[name].unit}) for name in NAMES),
-        *(pa.field(f"{name}_flag", pa.int8()) for name in NAMES),
-    ]
-)
-
-
 def as_parquet(rows: Iterator[Piece]) -> Iterator[bytes]:
     """Yield Parquet, zstd-compressed, a row group a piece; each quantity's field carries its unit."""
+    import pyarrow as pa  # noqa: PLC0415 - large, and few ask for it
+    from pyarrow import parquet  # noqa: PLC0415
+
+    schema = pa.schema(
+        [
+            pa.field("node", pa.dictionary(pa.int32(), pa.string())),
+            pa.field("time", pa.timestamp("s", tz="UTC")),
+            *(pa.field(name, pa.float64(), metadata={"unit": QUANTITIES[name].unit}) for name in NAMES),
+            *(pa.field(f"{name}_flag", pa.int8()) for name in NAMES),
+        ]
+    )
     pipe = _Pipe()
-    with parquet.ParquetWriter(pipe, _SCHEMA, compression="zstd") as writer:
+    with parquet.ParquetWriter(pipe, schema, compression="zstd") as writer:
         for piece in rows:
-            columns = [pa.array(column, field.type) for column, field in zip(zip(*piece, strict=True), _SCHEMA, strict=True)]
-            writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+            columns = [pa.array(column, field.type) for column, field in zip(zip(*piece, strict=True), schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
             yield pipe.taken()
     yield pipe.taken()
 
 
 def as_excel(rows: Iterator[Piece]) -> Iterator[bytes]:
     """Yield an Excel workbook, a sheet a million rows, times by Vietnam's clock; a workbook can only be read whole, so it is built on disk first."""
+    import xlsxwriter  # noqa: PLC0415 - large, and few ask for it
+
     heads = ["node", "time (UTC+7)", *(f"{name} ({QUANTITIES[name].unit})" for name in NAMES), *COLUMNS[2 + len(NAMES) :]]
     with tempfile.TemporaryFile() as file:
         with xlsxwriter.Workbook(file, {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss"}) as book:

@@ -12,13 +12,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import zstandard
-from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.client.write.point import Point
-from influxdb_client.client.write_api import SYNCHRONOUS
-from influxdb_client.domain.write_precision import WritePrecision
-from influxdb_client.rest import ApiException
 from sqlalchemy import Connection, Engine, delete, func, insert, select
-from urllib3.exceptions import HTTPError
 
 from cloud.farms.tables import Node
 from cloud.telemetry.tables import MirrorParcel
@@ -68,9 +62,14 @@ class InfluxSink:
 
     def write(self, lines: str) -> None:
         """Write lines with times in seconds."""
+        from influxdb_client.client.influxdb_client import InfluxDBClient  # noqa: PLC0415 - half a second that only a mirror costs
+        from influxdb_client.client.write_api import SYNCHRONOUS  # noqa: PLC0415
+        from influxdb_client.rest import ApiException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
         try:
             with InfluxDBClient(self.url, self.token, org=self.organisation, timeout=10_000) as client:
-                client.write_api(write_options=SYNCHRONOUS).write(self.bucket, record=lines, write_precision=WritePrecision.S)
+                client.write_api(write_options=SYNCHRONOUS).write(self.bucket, record=lines, write_precision="s")
         except (ApiException, HTTPError, OSError) as error:
             raise MirrorError(f"{self.url}: {type(error).__name__}: {str(error).splitlines()[0]:.200}") from None
 
@@ -81,6 +80,8 @@ def lines_of(samples: Samples, names: dict[int, tuple[str, str]]) -> str:
     VictoriaMetrics drops texts and takes malformed lines with 204: only numbers are sent, and `influxdb-client` writes them. Two samples of
     one node in one second are one point there: the later line stays.
     """
+    from influxdb_client.client.write.point import Point  # noqa: PLC0415 - half a second that only a mirror costs
+
     lines = []
     for row, (node, time) in enumerate(zip(samples.node_id, samples.time, strict=True)):
         eui, pond = names[node]
@@ -93,7 +94,7 @@ def lines_of(samples: Samples, names: dict[int, tuple[str, str]]) -> str:
                 fields[f"{name}_flag"] = float((flags[row] if flags else None) or Flag.NOT_EVALUATED)
         if fields:
             point = {"measurement": MEASUREMENT, "tags": {"node": eui, "pond": pond}, "fields": fields, "time": time}
-            lines.append(Point.from_dict(point, WritePrecision.S).to_line_protocol())  # type: ignore[arg-type]  # constants are texts
+            lines.append(Point.from_dict(point, "s").to_line_protocol())  # type: ignore[arg-type]  # constants are texts
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
+from starlette.types import Receive, Scope, Send
 
 from cloud.context import Asker, Cloud, Records
 from cloud.farms.service import pond as find_pond
@@ -77,6 +79,21 @@ class RevisionDetail(BaseModel):
     reason: str
 
 
+# Each holds a connection to the database for as long as its reader takes: a few at once leave the rest to everybody else.
+_EXPORTS: Final = threading.BoundedSemaphore(4)
+
+
+class _Export(StreamingResponse):
+    """A stream that gives its turn back however it ends, also where the reader goes away."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _EXPORTS.release()
+
+
 def _pond(records: ScopedSession, pond: str) -> Pond:
     found = find_pond(records, pond) if "\0" not in pond else None
     if found is None:
@@ -133,11 +150,13 @@ def get_export(
     """Return a pond's samples of any range as a file, streamed."""
     found = _pond(records, pond)
     since, until = _range(start, end, cloud.clock.now(), _MONTH)
+    if not _EXPORTS.acquire(blocking=False):
+        raise HTTPException(503, "others export at the moment; ask again in a minute", {"Retry-After": "60"})
     kind, write = FORMATS[format]
     days = [f"{datetime.fromtimestamp(time, UTC):%Y%m%d}" for time in (since, until - 1)]
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in pond)
     headers = {"Content-Disposition": f'attachment; filename="{name}-{days[0]}-{days[1]}.{format}"'}
-    return StreamingResponse(write(pieces(records, found, since, until)), media_type=kind, headers=headers)
+    return _Export(write(pieces(records, found, since, until)), media_type=kind, headers=headers)
 
 
 @router.post("/api/v1/ponds/{pond}/corrections")

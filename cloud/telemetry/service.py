@@ -45,6 +45,19 @@ def latest(session: ScopedSession, ponds: Iterable[str] | None = None) -> dict[s
     return dict(found)
 
 
+def latest_columns(session: ScopedSession, quantities: Iterable[str] = tuple(QUANTITIES)) -> dict[str, list[Any]]:
+    """Return the last values of every node that the session sees as columns, for a province's map.
+
+    They are ``pond`` and, of each quantity, ``<quantity>``, ``<quantity>_time`` and ``<quantity>_flag``.
+
+    A pond with several nodes has several rows.
+    """
+    columns = [Latest.__table__.c[f"{name}{part}"] for name in quantities for part in ("", "_time", "_flag")]
+    statement = select(Node.pond_id, *columns).select_from(Latest).join(Node, Node.id == Latest.__table__.c.node_id)
+    rows = list(zip(*session.execute(statement).all(), strict=True)) or [()] * (len(columns) + 1)
+    return {name: list(column) for name, column in zip(["pond", *(str(column.name) for column in columns)], rows, strict=True)}
+
+
 def kept_from(session: ScopedSession) -> int:
     """Return the time from which single readings are kept; the same for all co-ops, so no scope narrows it."""
     return raw_from(session.connection())

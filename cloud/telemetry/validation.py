@@ -11,7 +11,9 @@ from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
 _FLAGS: Final = frozenset({*map(int, Flag), None})
-_LARGEST: Final = 2**63 - 1
+_LARGEST: Final = 2**63 - 2  # the next number is still one that databases hold
+# No probe measures more; sums of such values stay far from where a database's numbers end.
+_MOST: Final = 1e9
 # A node without a clock is resolved by its gateway, so a time before this is a mistake, and so is one well ahead of now.
 _EARLIEST: Final = 946_684_800  # 2000-01-01
 _AHEAD: Final = 86_400
@@ -92,11 +94,15 @@ def _by_quantity(columns: dict[str, Any], name: str, rows: int) -> dict[str, lis
 def _values(column: list[Any], name: str, refused: dict[int, str]) -> list[float | None]:
     kinds = set(map(type, column))
     if kinds <= {float, NoneType}:
-        return column
+        measured = column if NoneType not in kinds else [value for value in column if value is not None]
+        if not measured or (min(measured) >= -_MOST and max(measured) <= _MOST):
+            return column
     for row, value in enumerate(column):
         if type(value) not in {float, int, NoneType}:
             refused.setdefault(row, f"{name} is {value!r:.60}; send a number or null")
-    return [float(value) if type(value) is int else value for value in column]
+        elif value is not None and not -_MOST <= value <= _MOST:
+            refused.setdefault(row, f"{name} is {value!r:.60}; send a number from {-_MOST:g} to {_MOST:g}")
+    return [float(value) if type(value) is int and abs(value) <= _MOST else value for value in column]
 
 
 def _flags(column: list[Any], name: str, refused: dict[int, str]) -> list[int | None]:

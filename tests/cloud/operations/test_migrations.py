@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from cloud.database import migrate
 from cloud.schema import metadata
@@ -28,3 +28,30 @@ def test_the_migrations_make_what_the_classes_say(empty_engine: Engine) -> None:
     migrate(empty_engine)
     with empty_engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_samples_survive_forward_and_back(empty_engine: Engine) -> None:
+    migrate(empty_engine)
+    migrate(empty_engine, "0001")
+    rows = [
+        {"node": node, "time": 1_790_000_000 + seq * 86_400 * 9, "boot": 7, "seq": seq, "do": seq / 2, "flag": 1 + seq % 2 * 3}
+        for node in (1, 2)
+        for seq in (1, 2, 3, 5, 6, 9)
+    ]
+    columns = 'node_id, time, boot, seq, arrived, "do", do_flag, reasons'
+    with empty_engine.begin() as connection:
+        insert = f"INSERT INTO samples ({columns}) VALUES (:node, :time, :boot, :seq, :time, :do, :flag, :reasons)"
+        connection.execute(text(insert), [row | {"reasons": '{"do": {"key": "x"}}'} for row in rows])
+        before = connection.execute(text(f"SELECT {columns} FROM samples ORDER BY node_id, seq")).all()
+    for _ in range(2):
+        migrate(empty_engine)
+        with empty_engine.connect() as connection:
+            assert connection.execute(text(f"SELECT {columns} FROM samples ORDER BY node_id, seq")).all() == before
+            ranges = connection.execute(text("SELECT node_id, boot, first, last FROM received ORDER BY node_id, first")).all()
+            assert ranges == [(node, 7, first, last) for node in (1, 2) for first, last in ((1, 3), (5, 6), (9, 9))]
+            assert connection.scalar(text("SELECT count(*) FROM stale_hours")) == len(rows)
+            if empty_engine.dialect.name == "postgresql":
+                assert connection.scalar(text("SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass")) >= 3
+        migrate(empty_engine, "0001")
+        with empty_engine.connect() as connection:
+            assert connection.execute(text(f"SELECT {columns} FROM samples ORDER BY node_id, seq")).all() == before

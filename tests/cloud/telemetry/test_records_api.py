@@ -145,3 +145,15 @@ def test_a_manager_corrects_and_the_revision_is_read_back(
         "changed": NOW,
     }
     assert {row["value"] for row in client.get("/api/v1/latest").json()} == {5.5}
+
+
+@pytest.mark.usefixtures("stored")
+def test_last_values_come_as_columns_for_a_map(client: httpx.Client) -> None:
+    path = "/api/v1/latest/columns"
+    found = client.get(path, params={"quantity": ["do", "salinity"]}, headers=A).json()
+    assert (found["pond"], found["do"], found["salinity"]) == (["ao-a1"], [9.9], [15.5])
+    assert found["do_time"] == [NOW - 3600 + 49 * 60]
+    assert len(client.get(path, headers=A).json()) == 22
+    assert client.get(path, params={"quantity": "gold"}, headers=A).status_code == 422
+    nobodys = client.get(path, headers={"Authorization": f"Bearer {TOKENS['gw-b']}"}).json()
+    assert nobodys["pond"] == []
