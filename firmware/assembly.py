@@ -64,7 +64,7 @@ def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
     entry = ledger.newest("ph")
     slope, offset = entry["after"] if entry else (100.0, 0.0)
     return AnalogPh(
-        Ads1115(buses.i2c()),
+        Ads1115(buses.i2c(), spec.get("address", 0x48)),
         spec["channel"],
         zero=spec.get("zero", 1500.0),
         gain=spec.get("gain", 3.0),
@@ -78,7 +78,9 @@ def _galvanic_oxygen(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
 
     entry = ledger.newest("do")
     air, temperature, zero = entry["after"] if entry else (spec["air"], spec["air_temperature"], 0.0)
-    return GalvanicOxygen(Ads1115(buses.i2c()), spec["channel"], air=air, air_temperature=temperature, zero=zero)
+    return GalvanicOxygen(
+        Ads1115(buses.i2c(), spec.get("address", 0x48)), spec["channel"], air=air, air_temperature=temperature, zero=zero
+    )
 
 
 def _ds18b20(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001

@@ -2,7 +2,8 @@
 
 ``config.json``: ``networks`` (name → password), ``broker``, ``port``, and as wanted ``node`` (default: from the chip's MAC), ``user``, ``password``,
 ``tls`` (folder with ca.der and, for the client's own, node.der and node.key), ``pins``, ``probes`` (`firmware.assembly`), ``battery_pin``,
-``sleep`` (true: deep sleep between samples), ``public_key`` (hex, for updates), ``root`` (where queue, settings and the rest lie).
+``sleep`` (true: deep sleep between samples), ``probe_power`` (pin that switches the probes' supply on in such a cycle),
+``public_key`` (hex, for updates), ``root`` (where queue, settings and the rest lie).
 
 Start: ``import firmware.main; firmware.main.run()`` from ``main.py``. A boot that never becomes good counts (`firmware.bootguard`); after some of
 them the node starts in safe mode, without probes, so that it can still be updated.
@@ -248,6 +249,9 @@ class Device:
             if self.safe or self.trial or not self.config.get("sleep"):
                 await self.node.run()
                 return
+            if "probe_power" in self.config:  # the switch pulls itself off while the chip sleeps
+                self._machine.Pin(self.config["probe_power"], self._machine.Pin.OUT).value(1)
+                await asyncio.sleep(self.config.get("warm_up", 2))
             await self.node.once(max(_CYCLE_LIMIT, self.node.config.awake_for))
             self.save()
         finally:
