@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -36,7 +37,11 @@ _COLUMNS: Final = "id, kind, pond, at, person, place, content"
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)  # it holds hashes of PINs and tokens
+    if not path.exists():
+        path.touch(mode=0o600)  # it holds hashes of PINs and tokens
+        if os.geteuid() == 0:  # `sudo vuong gateway pin` comes before the service: the file is the service's, as its folder is
+            owner = path.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -72,6 +72,7 @@ class SystemFile:
 # source in this folder → where Debian's tools look for it
 _SYSTEM: Final = {
     "vuong-gateway.service": "/etc/systemd/system/vuong-gateway.service",
+    "vuong-gateway-lan.service": "/etc/systemd/system/vuong-gateway-lan.service",
     "mosquitto-service.conf": "/etc/systemd/system/mosquitto.service.d/vuong.conf",
     "journald.conf": "/etc/systemd/journald.conf.d/50-vuong.conf",
     "system.conf": "/etc/systemd/system.conf.d/50-vuong.conf",

@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("unit", ["vuong-gateway.service", "mosquitto.service"])
+@pytest.mark.parametrize("unit", ["vuong-gateway.service", "vuong-gateway-lan.service", "mosquitto.service"])
 def test_systemd_finds_no_fault(root: Path, unit: str) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={root}", unit],
@@ -78,7 +78,7 @@ def test_systemd_would_find_a_fault(root: Path) -> None:
     assert "Failed to parse sec value" in done.stderr
 
 
-@pytest.mark.parametrize("unit", ["vuong-gateway.service", "mosquitto.service"])
+@pytest.mark.parametrize("unit", ["vuong-gateway.service", "vuong-gateway-lan.service", "mosquitto.service"])
 def test_exposure_is_small(root: Path, unit: str, capsys: pytest.CaptureFixture[str]) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", f"--root={root}", "--no-pager", unit],
