@@ -58,7 +58,7 @@ def fill_database() -> Callable[..., None]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 24 MB, in memory."""
+    """Mount a real file system of 24 MB, in memory."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("LEFT OUT: to mount a small file system needs root")
     folder = tmp_path / "disk"

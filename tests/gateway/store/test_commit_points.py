@@ -47,19 +47,19 @@ class Mortal:
             os.kill(os.getpid(), signal.SIGKILL)
         self._counter[0] += 1
 
-    def execute(self, *arguments: Any) -> Any:
+    def execute(self, *arguments: Any) -> Any:  # noqa: ANN401 - sqlite3's own
         self._point()
         found = self._connection.execute(*arguments)
         self._point()
         return found
 
-    def executemany(self, *arguments: Any) -> Any:
+    def executemany(self, *arguments: Any) -> Any:  # noqa: ANN401 - sqlite3's own
         self._point()
         found = self._connection.executemany(*arguments)
         self._point()
         return found
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._connection, name)
 
 
@@ -130,7 +130,7 @@ def child(folder: Path, die_at: int) -> int:
         try:
             live(folder, die_at)
             os._exit(0)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the parent sees the code
             traceback.print_exc()
             os._exit(1)
     return os.waitpid(process, 0)[1]

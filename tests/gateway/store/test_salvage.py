@@ -28,7 +28,7 @@ TOTAL, SENT = 6000, 3500
 
 @pytest.fixture
 def damaged(tmp_path: Path, make_rows: Maker, fill_database: Maker) -> Path:
-    """A whole database of 6,000 samples, 3,500 of them sent; the test damages it."""
+    """Return a whole database of 6,000 samples, 3,500 of them sent; the test damages it."""
     path = tmp_path / "gateway.db"
     fill_database(path, make_rows(TOTAL, begin=NOON - TOTAL * 30), sent=((1, SENT),))
     return path
@@ -55,7 +55,7 @@ def original(make_rows: Maker) -> dict[tuple[str, int, int], tuple[Any, ...]]:
 
 
 def look(path: Path, store: Store) -> None:
-    """What must hold after every salvage: a sound file, and a ledger that says no more than the samples do."""
+    """Check what must hold after every salvage: a sound file, and a ledger that says no more than the samples do."""
     assert store._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     present = stored(store)
     for (node, boot), entry in store.ledger().items():

@@ -13,7 +13,7 @@ from gateway.store.outbound import Outbound
 from vuong.contract import topics
 
 if TYPE_CHECKING:
-    from ..conftest import Bench
+    from tests.gateway.conftest import Bench
 
 pytestmark = pytest.mark.slow
 
