@@ -15,6 +15,7 @@ _FILE: Final[dict[str, Any]] = {"type": Path, "metavar": "FILE"}
 
 _CA: Final[dict[str, dict[str, Any]]] = {"--passphrase-file": _FILE}
 _VIA: Final[dict[str, dict[str, Any]]] = {"--via": {"metavar": "COMMAND"}}
+_PORT: Final[dict[str, dict[str, Any]]] = {"port": {"nargs": "?", "metavar": "PORT"}}
 _CONFIG: Final[dict[str, Any]] = {**_FILE, "default": Path("/etc/vuong/gateway.toml")}
 
 NODE: Final = (
@@ -51,18 +52,32 @@ NODE: Final = (
             "--gateway": {"required": True, "metavar": "HOST[:PORT]"},
             "--wifi": {"metavar": "SSID"},
             "--wifi-password-file": _FILE,
-            "--probes": {"default": "ds18b20,ezo:quantity=conductivity,salinity,ezo:quantity=do,ezo:quantity=ph", "metavar": "LIST"},
+            "--probes": {
+                "default": "ds18b20,ezo:quantity=conductivity,salinity,ezo:quantity=do,ezo:quantity=ph",
+                "metavar": "LIST",
+            },
             "--interval": {"type": int, "default": 900, "metavar": "SECONDS"},
             **_CA,
             **_VIA,
         },
     ),
     Command("revoke", "provisioning.node.revoke", {"id": {"metavar": "ID"}, **_CA, **_VIA}),
+    Command("list", "provisioning.node.listing", {}),
+    Command("show", "provisioning.node.show", {"id": {"metavar": "ID"}}),
+    Command("doctor", "provisioning.node.doctor", {**_PORT, "--wait": {"type": float, "metavar": "SECONDS", "default": 20.0}}),
+    Command("config", "provisioning.node.config", {**_PORT, "--set": {"action": "append", "metavar": "FIELD=VALUE"}}),
+    Command("shell", "provisioning.node.shell", _PORT),
+    Command("wipe", "provisioning.node.wipe", {**_PORT, "--yes": {"nargs": 2, "metavar": "ID"}}),
 )
 FLEET: Final = (
     Command("init", "provisioning.fleet.init", {"--name": {"required": True}, **_CA}),
     Command("gateway", "provisioning.fleet.gateway", {"host": {"metavar": "HOST[,HOST…]"}, "--out": _FILE, **_CA}),
     Command("sync", "provisioning.fleet.sync", {"--gateway": {"required": True, "metavar": "HOST"}, **_CA, **_VIA}),
+    Command(
+        "import",
+        "provisioning.fleet.load",
+        {"csv": {"type": Path, "metavar": "CSV"}, "--wifi-password-file": _FILE, **_CA, **_VIA},
+    ),
 )
 GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE, "fleet": FLEET}
 GATEWAY: Final = (

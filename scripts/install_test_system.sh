@@ -9,6 +9,7 @@ want mosquitto mosquitto
 want mosquitto_sub mosquitto-clients
 want initdb postgresql
 want chromium chromium
+want socat socat
 want victoria-metrics victoria-metrics
 want systemd-analyze systemd
 want mkfs.ext4 e2fsprogs

@@ -25,7 +25,9 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?")
 PASSPHRASE = "VUONG_CA_PASSPHRASE"  # noqa: S105 (a variable's name)
 
 
-def configuration(node: str, pond: str, gateway: str, wifi: dict[str, str], probes: list[dict[str, Any]], interval: int) -> dict[str, Any]:
+def configuration(
+    node: str, pond: str, gateway: str, wifi: dict[str, str], probes: list[dict[str, Any]], interval: int
+) -> dict[str, Any]:
     """Return what goes into the node's ``config.json`` (`firmware.main`).
 
     Raises
@@ -129,7 +131,9 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
     wifi = {}
     if arguments.wifi:
         wifi[arguments.wifi] = secrets.ask(session, "ask.wifi", file=arguments.wifi_password_file, variable="VUONG_WIFI_PASSWORD")
-    config = configuration(node, arguments.pond, arguments.gateway, wifi, [probe(text) for text in arguments.probes.split(",")], arguments.interval)
+    config = configuration(
+        node, arguments.pond, arguments.gateway, wifi, [probe(text) for text in arguments.probes.split(",")], arguments.interval
+    )
     authority, registry = open_authority(arguments, session), Registry(session.workspace)
     enter(session, authority, registry, config)
     session.say("provision.done", node=node, pond=arguments.pond, place=session.workspace.node(node))
