@@ -25,6 +25,7 @@ MIB: Final = 1024 * 1024
 PAGE: Final = 4096
 LOW_SHARE: Final = 0.1  # of the file system
 LOW_MOST: Final = 256 * MIB
+RESERVE: Final = 4 * MIB
 KEPT_FOR: Final = (
     60 * 86_400
 )  # s that samples stay, sent or not, where there is room (Circular 10/2021/TT-BTNMT asks it of a logger)
@@ -82,7 +83,7 @@ class Space:
         return int(found.f_bavail * found.f_frsize + pages * size)
 
     def _keep_reserve(self) -> None:
-        size = self.low() // 4
+        size = min(RESERVE, self.low() // 4)
         with contextlib.suppress(OSError):
             if self._reserve.exists() and self._reserve.stat().st_size == size:
                 return

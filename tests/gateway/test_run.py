@@ -193,6 +193,34 @@ async def test_the_broker_is_killed_and_comes_back(gateway: Process, mosquitto: 
     assert_each_once(gateway.stored())
 
 
+async def test_a_damaged_file_is_salvaged_and_the_work_goes_on(gateway: Process, mosquitto: Mosquitto) -> None:
+    """Power cuts that tear the first page, twice: nothing else is lost, and so nothing at all."""
+    gateway.start()
+    damaged = 0
+
+    def damage() -> None:
+        nonlocal damaged
+        gateway.wait_for_more(200)
+        gateway.stop(signal.SIGKILL)
+        with closing(sqlite3.connect(gateway.database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with gateway.database.open("r+b") as file:
+            file.write(os.urandom(4096))
+        damaged += 1
+        gateway.start()
+        deadline = time.monotonic() + 30
+        while gateway.log.read_text().count("samples; ") < damaged:
+            assert time.monotonic() < deadline, gateway.log.read_text()
+            time.sleep(0.05)
+
+    await deliver(mosquitto.port, damage, times=2)
+    assert_each_once(gateway.stored())
+    assert len(list(gateway.database.parent.glob("gateway.db.damaged-*Z*"))) >= damaged == 2
+    with closing(sqlite3.connect(gateway.database)) as connection:
+        kinds = {kind for (kind,) in connection.execute("SELECT kind FROM alarms")}
+    assert "database_damaged" in kinds
+
+
 def test_it_ends_when_told_and_leaves_a_snapshot(gateway: Process, mosquitto: Mosquitto) -> None:
     gateway.start()
     gateway.wait_for("connected to the broker")
