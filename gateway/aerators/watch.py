@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.aerators.switchboard import Switchboard
-from gateway.alarms.engine import GATEWAY, AlarmEngine
+from gateway.alarms.board import GATEWAY
+from gateway.alarms.engine import AlarmEngine
 from gateway.alarms.rules import Condition
 from gateway.derived.oxygen import Oxygen
 from gateway.observation import Numbers, Pond

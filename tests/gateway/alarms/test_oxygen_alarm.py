@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.alarms.engine import UNSURE_DELAY, UPDATE
+from gateway.alarms.board import UPDATE
+from gateway.alarms.engine import UNSURE_DELAY
 from tests.gateway.alarms.conftest import MINUTE, NOON, Feed, Judge
 from vuong.alarm_text import render
 from vuong.flags import Flag

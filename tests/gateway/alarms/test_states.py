@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.alarms.engine import LONGEST_SHELF, REOPEN, AlarmEngine
+from gateway.alarms.board import LONGEST_SHELF, REOPEN
+from gateway.alarms.engine import AlarmEngine
 from gateway.alarms.rules import Condition
 from gateway.alarms.states import TRANSITIONS, Event, acknowledged, step
 from gateway.observation import Assessment, Observation, Pond
