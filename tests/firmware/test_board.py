@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +265,7 @@ def test_the_image_needs_nothing_that_is_not_in_it(tmp_path: Path) -> None:
         target.write_bytes((root / path).read_bytes())
     names = [path.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for path in modules()]
     done = subprocess.run(
-        ["python3", "-S", "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)"],
+        [sys.executable, "-S", "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

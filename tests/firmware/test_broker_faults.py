@@ -80,6 +80,7 @@ class Wire:
             await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_frozen_broker_is_noticed_and_nothing_is_lost(tmp_path: Path, broker: Broker) -> None:
     node = make(tmp_path / "q", broker.port)
     gateway = Gateway(NODE)
@@ -125,6 +126,7 @@ async def test_rights_that_are_refused_in_silence_make_a_node_forget_nothing(tmp
         broker.kill()
 
 
+@pytest.mark.slow
 async def test_a_half_open_connection_is_noticed_within_the_keep_alive(tmp_path: Path, broker: Broker) -> None:
     async with Wire(broker.port).up() as wire:
         node = make(tmp_path / "q", wire.port, interval=10_000)
@@ -138,6 +140,7 @@ async def test_a_half_open_connection_is_noticed_within_the_keep_alive(tmp_path:
             await until(lambda: node.link.is_up, 6)
 
 
+@pytest.mark.slow
 async def test_a_slow_wire_is_slow_and_nothing_else(tmp_path: Path, broker: Broker) -> None:
     async with Wire(broker.port).up() as wire:
         wire.delay = 0.3

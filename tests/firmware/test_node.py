@@ -110,6 +110,7 @@ async def test_a_puback_alone_makes_a_node_forget_nothing(tmp_path: Path, broker
         await until(lambda: node.queue.held() == 0)
 
 
+@pytest.mark.slow
 async def test_a_backlog_drains_after_the_broker_comes_back_and_live_samples_go_first(tmp_path: Path, broker: Broker) -> None:
     node = make(tmp_path / "q", broker.port, interval=3)
     broker.kill()
