@@ -73,16 +73,13 @@ class Exchange:
 
     async def _apply_for_ever(self) -> None:
         while True:
-            try:
-                await self.apply()
-            except sqlite3.OperationalError as error:  # a full disk, a locked file: said again when it goes on
-                _LOG.warning("what people said cannot be read now: %s", error)
+            await self.apply()
             await asyncio.sleep(LOOK)
 
     async def apply(self) -> int:
         """Hand the entries that came since the last call to the alarms and stages; return how many."""
         count = 0
-        while found := self._entries.after(self._applied):
+        while found := self._came():
             for position, entry in found:
                 await self._hand_over(entry)
                 self._applied = position
@@ -91,6 +88,19 @@ class Exchange:
             self._committed()
             self._new.set()
         return count
+
+    def _came(self) -> list[tuple[int, Entry]]:
+        """Return what came since the last call; a fault of the file of entries is no reason to touch the gateway's database."""
+        try:
+            return self._entries.after(self._applied)
+        except sqlite3.OperationalError as error:  # a full disk, a locked file
+            _LOG.warning("what people said cannot be read now: %s", error)
+        except sqlite3.DatabaseError as error:
+            _LOG.error("the file of what people said is damaged (%s); it is opened anew", error)
+            self._entries.close()
+            self._entries = Entries(self._config.database)
+            self._applied = 0
+        return []
 
     async def _hand_over(self, entry: Entry) -> None:
         content = entry["content"]
@@ -107,7 +117,7 @@ class Exchange:
                 self._new.clear()
                 try:
                     await self.exchange(client, cloud)
-                except (ExchangeError, sqlite3.OperationalError) as error:
+                except (ExchangeError, sqlite3.Error) as error:
                     failures += 1
                     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures, 16))
                     if failures in {1, 10, 100} or failures % 1000 == 0:
