@@ -112,7 +112,7 @@ def _tell(assessment: Assessment, channel: Channel, kind: Evidence, interval: fl
     numbers: Numbers = {"value": channel.natural(channel.value), "expected": channel.natural(channel.forecast)}
     flag = Flag.SUSPECT
     if kind is Evidence.STUCK:
-        numbers["hours"] = f"{channel.run * interval / s.HOUR:.1f}"
+        numbers["hours"] = round(channel.run * interval / s.HOUR, 1)
         if channel.stuck > _SURE * s.FACTORS[3] * channel.usual[3]:
             flag = Flag.FAIL
     elif kind is Evidence.LEVEL:
