@@ -51,7 +51,8 @@ class Escalator:
         """Do what is due now; messages go out beside, one at a time to each address."""
         now = int(self._clock.now())
         try:
-            due = await asyncio.to_thread(self._register.plan, self._escalation, now)
+            outcome = SENT if self.siren is None or self.siren.usable else "the relay cannot be used"
+            due = await asyncio.to_thread(self._register.plan, self._escalation, now, outcome)
         except sqlite3.Error as error:
             _LOG.error("the ladders cannot be read now (%s); they are looked at again in %.0f s", error, LOOK)
             return

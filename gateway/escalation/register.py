@@ -98,8 +98,14 @@ class Register:
             )
         return sorted(found, key=lambda a: (a.priority, a.called))
 
-    def plan(self, escalation: Escalation, now: int) -> Due:
+    def plan(self, escalation: Escalation, now: int, siren: str = SENT) -> Due:
         """Write down what has become due, call off what was answered, and return what is to be done.
+
+        Parameters
+        ----------
+        escalation : ladders and contacts
+        now : UTC seconds
+        siren : outcome to note for a step that sounds the siren: `SENT`, or why it cannot sound
 
         Raises
         ------
@@ -112,7 +118,7 @@ class Register:
                 return Due([], siren=False)  # most looks end here, and take no lock from the ingest
             execute("BEGIN IMMEDIATE")
             try:
-                due = self._plan(escalation, now)
+                due = self._plan(escalation, now, siren)
                 execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -120,13 +126,13 @@ class Register:
                 raise
             return due
 
-    def _plan(self, escalation: Escalation, now: int) -> Due:
+    def _plan(self, escalation: Escalation, now: int, outcome: str) -> Due:
         alarms = self.open_alarms()
         siren = False
         for alarm in alarms:
             ladder = escalation.of(alarm.pond)
             if ladder is not None:
-                siren |= self._climb(escalation, ladder, alarm, now)
+                siren |= self._climb(escalation, ladder, alarm, now, outcome)
         execute = self._connection.execute
         standing = json.dumps([f"{a.id}/{a.annunciated}" for a in alarms])
         execute(
@@ -144,7 +150,7 @@ class Register:
         # An alarm may have become milder, or quiet hours have begun, since a message was written down.
         return Due([(a, d) for a, d in deliveries if not _quiet(escalation, a, now)], siren)
 
-    def _climb(self, escalation: Escalation, ladder: Ladder, alarm: Open, now: int) -> bool:
+    def _climb(self, escalation: Escalation, ladder: Ladder, alarm: Open, now: int, outcome: str) -> bool:
         """Write down the steps that are due; return whether one of them sounds the siren now."""
         execute = self._connection.execute
         key = (alarm.id, alarm.annunciated)
@@ -159,14 +165,14 @@ class Register:
             if due > now or alarm.priority > step.least or (ladder.quiet and ladder.quiet.holds(now, alarm.priority)):
                 continue
             if step.siren and escalation.siren is not None:
-                self._once(alarm, number, SIREN, due, now)
+                self._once(alarm, number, SIREN, due, now, outcome)
                 (begun,) = execute(
                     "SELECT next FROM deliveries WHERE alarm = ? AND annunciated = ? AND step = ? AND contact = '' AND via = ?",
                     (*key, number, SIREN),
                 ).fetchone()
                 sounds |= now - begun < escalation.siren.longest
             if step.lan:
-                self._once(alarm, number, LAN, due, now)
+                self._once(alarm, number, LAN, due, now, SENT)
             for contact in (c for name in step.contacts if (c := escalation.contact(name))):
                 for via in contact.via:
                     if not step.via or via.name in step.via:
@@ -176,14 +182,14 @@ class Register:
                         )
         return sounds
 
-    def _once(self, alarm: Open, step: int, via: str, due: int, now: int) -> None:
+    def _once(self, alarm: Open, step: int, via: str, due: int, now: int, outcome: str) -> None:
         """Note a step that this very transaction takes: the siren, which `plan` returns, and the app on the LAN, which reads this table."""
         made = self._connection.execute(
             "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, '', ?, ?, 'sent', 1, ?)",
             (alarm.id, alarm.annunciated, step, via, due, now),
         )
         if made.rowcount:
-            self._note([Delivery(alarm.id, alarm.annunciated, step, "", via, 0)], SENT, now)
+            self._note([Delivery(alarm.id, alarm.annunciated, step, "", via, 0)], outcome, now)
 
     def done(self, deliveries: Iterable[Delivery], outcome: str, now: int) -> None:
         """Note one attempt: `SENT`, or why not; then it comes again after a pause that grows, until it is given up."""

@@ -281,3 +281,4 @@ async def test_a_machine_without_gpio_still_sends(
     farm.sample(0, do=1.5)
     await farm.look(5)
     assert len(web.posts) == 1
+    assert (5, "", "siren", "the relay cannot be used") in farm.outcomes()
