@@ -70,7 +70,8 @@ def checked(row: dict[str, str], wifi: dict[str, str], before: Container[str]) -
 
 def run(arguments: argparse.Namespace, session: Session) -> int:
     """Check all rows, then provision all nodes."""
-    found, mistakes, configs = rows(arguments.csv), [], {}
+    found, mistakes = rows(arguments.csv), []
+    configs: dict[str, dict[str, Any]] = {}
     names = sorted({row["wifi"] for row in found if row.get("wifi")})
     password = (
         secrets.ask(session, "ask.wifi", file=arguments.wifi_password_file, variable="VUONG_WIFI_PASSWORD") if names else ""

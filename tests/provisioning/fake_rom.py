@@ -75,6 +75,7 @@ class FakeRom:
         self.commands: list[int] = []
         self.room: Layout | None = None  # where the file system lies, for the start after flashing
         self.folder: Path | None = None
+        self.builtins: Path | None = None  # stand-ins for the modules that are built into an ESP32's interpreter
         self._silent, self._corrupt = silent, corrupt_block
         self._silent_after, self._unplug_after = silent_after_block, unplug_after_block
         magic, self._spi_command, self._spi_user2, self._spi_data = CHIPS[chip]
@@ -145,7 +146,13 @@ class FakeRom:
         file = self.folder / "flash.bin"
         file.write_bytes(self.flash)
         command = [MICROPYTHON, "-X", HEAP, BOARD, file, str(self.room.offset), str(self.room.size)]
-        self._node = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._master, stderr=self._master)
+        environment = {}
+        if self.builtins is not None:
+            command.append(self.builtins)
+            environment = {"BOARD": "/host"}
+        self._node = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._master, stderr=self._master, env=environment, cwd=self.folder
+        )
 
     def _send(self, packet: bytes) -> None:
         os.write(self._master, b"\xc0" + packet.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc") + b"\xc0")
