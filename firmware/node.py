@@ -32,6 +32,7 @@ from firmware.mqtt import LINK_ERRORS
 from firmware.probes import OK
 from firmware.queue import FlashQueue, QueueError
 from firmware.supply import NORMAL, SILENT
+from firmware.timing import sent_time
 from firmware.version import VERSION
 from vuong.contract import topics
 from vuong.contract.encode import cbor_pack, json_pack
@@ -274,28 +275,6 @@ class Node:
             self._status_due = True
             self._wake.set()
 
-    # -- time ---------------------------------------------------------------------------------------------------------------------------
-
-    def _time(self, boot: int, uptime: int, time: "int | None") -> int:
-        """Return the time of a sample as it is sent: UTC, or seconds ≤ 0 from now where that is all that is known.
-
-        A boot whose clock was never known is taken to have ended when the next one began: its samples are at least that old.
-        """
-        if time:
-            return time
-        back = 0
-        while True:
-            start = self.queue.start(boot)
-            if start is not None:
-                return start + uptime - back
-            if boot == self.boot:
-                now, here = self.clock.now(), self.clock.uptime()
-                return (now if now is not None else 0) + min(0, uptime - here) - back
-            back += self.queue.end(boot) - uptime
-            boots = self.queue.boots()
-            i = boots.index(boot) if boot in boots else len(boots)
-            boot, uptime = boots[i + 1] if i + 1 < len(boots) else self.boot, 0
-
     # -- sending ------------------------------------------------------------------------------------------------------------------------
 
     async def _sending(self) -> None:
@@ -331,7 +310,12 @@ class Node:
             if first > min(seq, self.queue.last(boot)):  # nothing is held: the flash took no sample
                 first = seq
             await self._publish(
-                topics.DATA, json_pack(self.config.node, [(boot, seq, self._time(boot, uptime, time), values)], {boot: first})
+                topics.DATA,
+                json_pack(
+                    self.config.node,
+                    [(boot, seq, sent_time(self.queue, self.clock, self.boot, boot, uptime, time), values)],
+                    {boot: first},
+                ),
             )
             self._sends()
             self._backlog.note_live(seq)
@@ -357,7 +341,9 @@ class Node:
         if not records:
             return self._resend
         while True:
-            samples = [(r.boot, r.seq, self._time(r.boot, r.uptime, r.time), r.values) for r in records]
+            samples = [
+                (r.boot, r.seq, sent_time(self.queue, self.clock, self.boot, r.boot, r.uptime, r.time), r.values) for r in records
+            ]
             boot = records[0].boot
             payload = cbor_pack(self.config.node, samples, {boot: self.queue.first(boot)})
             if len(payload) <= self.config.pack_bytes or len(records) == 1:
