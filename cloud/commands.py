@@ -18,6 +18,7 @@ from cloud.accounts.secrets import secret_key
 from cloud.app import CAPABILITIES, create_app
 from cloud.context import Context
 from cloud.database import DEFAULT_URL, connect, migrate, sqlite_path
+from cloud.farms import commands as farm_commands
 from cloud.farms.importer import FarmError, import_farm, load
 from cloud.operations import commands as operations
 from cloud.operations.commands import add_work_options, work_of
@@ -70,6 +71,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     bring.add_argument("farm", type=Path, metavar="FARM.toml", help="see docs/cloud.md; may be imported any number of times")
     bring.set_defaults(run=_import)
     accounts_commands.register(own, shared, _store)
+    farm_commands.register(own, shared, _store)
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:

@@ -4,7 +4,7 @@ from cloud.accounts.tables import Attempt, AuditEntry, GatewayToken, Identity, O
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.database import Base
 from cloud.entries.tables import Entry
-from cloud.farms.tables import Cooperative, Gateway, Node, Pond
+from cloud.farms.tables import Cooperative, Crop, Crosswalk, DiaryEntry, Gateway, Node, Pond, Unit
 from cloud.operations.tables import JobRun
 from cloud.telemetry.tables import (
     Daily,
@@ -26,7 +26,10 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Cooperative",
+    "Crop",
+    "Crosswalk",
     "Daily",
+    "DiaryEntry",
     "Entry",
     "Gateway",
     "GatewayToken",
@@ -46,6 +49,7 @@ __all__ = [
     "Sample",
     "SignIn",
     "StaleHour",
+    "Unit",
     "User",
     "UserToken",
     "metadata",

@@ -18,7 +18,9 @@ from joserfc.jwk import KeySet
 
 with warnings.catch_warnings():
     # It says that httpx has a successor: its matter, and nothing that whoever starts the cloud can do about.
-    warnings.simplefilter("ignore")
+    from authlib.deprecate import AuthlibDeprecationWarning
+
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
     from authlib.integrations.httpx_client import OAuth2Client
 
 # Signatures only: "none" and shared-secret ones are never accepted.

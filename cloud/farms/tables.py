@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, ForeignKey
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.database import Base
-from cloud.tenancy import Owned
+from cloud.tenancy import Common, Owned
 
 
 class Cooperative(Base, Owned):
@@ -55,6 +55,7 @@ class Pond(Base, OfCooperative):
     longitude: Mapped[float | None]
     latitude: Mapped[float | None]
     limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    polygon: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     nodes: Mapped[list[Node]] = relationship(back_populates="pond", order_by="Node.id")
 
 
@@ -76,3 +77,60 @@ class Gateway(Base, OfCooperative):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
+
+
+class Crop(Base, OfCooperative):
+    """One crop of a pond, from stocking to harvest; dates are ``YYYY-MM-DD`` in Vietnam, `stocked` how many post-larvae."""
+
+    __tablename__ = "crops"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pond_id: Mapped[str] = mapped_column(ForeignKey("ponds.id"), index=True)
+    species: Mapped[str]
+    started: Mapped[str]
+    ended: Mapped[str | None]
+    stocked: Mapped[int | None] = mapped_column(BigInteger)
+    hatchery: Mapped[str | None]
+
+
+class DiaryEntry(Base, OfCooperative):
+    """What was done in a pond (`cloud.farms.kinds`); never changed: a later entry `replaces` it, with other content or none (struck out)."""
+
+    __tablename__ = "diary"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pond_id: Mapped[str] = mapped_column(ForeignKey("ponds.id"), index=True)
+    kind: Mapped[str]
+    time: Mapped[int] = mapped_column(BigInteger)
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    author: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    entered: Mapped[int] = mapped_column(BigInteger)
+    replaces: Mapped[int | None] = mapped_column(ForeignKey("diary.id"), unique=True)
+    client_id: Mapped[str | None] = mapped_column(unique=True)
+
+
+class Unit(Base, Common):
+    """An administrative unit while it existed: from `valid_from` (inclusive) to `valid_to` (exclusive), dates ``YYYY-MM-DD``."""
+
+    __tablename__ = "units"
+    __table_args__ = (UniqueConstraint("code", "level", "valid_from"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(index=True)
+    level: Mapped[str]
+    name: Mapped[str]
+    parent: Mapped[str | None]
+    valid_from: Mapped[str]
+    valid_to: Mapped[str | None]
+    geometry: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class Crosswalk(Base, Common):
+    """Which share of an old unit's total goes to a new one, and on what it rests (``list``, ``area``); the shares of one old unit add up to 1."""
+
+    __tablename__ = "crosswalk"
+
+    old_id: Mapped[int] = mapped_column(ForeignKey("units.id"), primary_key=True)
+    new_id: Mapped[int] = mapped_column(ForeignKey("units.id"), primary_key=True, index=True)
+    weight: Mapped[float]
+    basis: Mapped[str]

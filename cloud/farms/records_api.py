@@ -1,0 +1,247 @@
+"""``/api/v1``: ponds written, nodes and gateways, crops, the pond diary, certification records, administrative units."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Body, Depends, HTTPException, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from cloud.accounts.access import ApiWriter, Work
+from cloud.accounts.roles import Right
+from cloud.accounts.tokens import rotate_gateway
+from cloud.context import Asker, Cloud, Records, demand
+from cloud.farms import certification, diary, ponds, service, units
+from cloud.farms.diary import DiaryError
+from cloud.farms.ponds import FieldError
+from cloud.farms.tables import Crop, DiaryEntry, Gateway, Node, Pond
+from cloud.tenancy import ScopedSession
+from vuong.contract.api import PONDS, ROOT
+
+router = APIRouter(tags=["farms"])
+_LATEST: Final = 2**33
+Given = Annotated[dict[str, Any], Body(max_length=20)]
+Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="YYYY-MM-DD")]
+
+
+class CropRow(BaseModel):
+    """A crop; dates are ``YYYY-MM-DD``, `stocked` how many post-larvae."""
+
+    id: int
+    species: str
+    started: str
+    ended: str | None
+    stocked: int | None
+    hatchery: str | None
+
+
+class NewCrop(BaseModel):
+    """A crop that begins."""
+
+    species: str = Field(max_length=40)
+    started: str = Field(max_length=10)
+    stocked: int | None = Field(None, ge=1, le=10**10)
+    hatchery: str | None = Field(None, max_length=200)
+
+
+class DiaryRow(BaseModel):
+    """An entry of the diary; `author` is a number, `content` ``null`` where it strikes out what it replaces."""
+
+    id: int
+    kind: str
+    time: int
+    content: dict[str, Any] | None
+    author: int | None
+    entered: int
+    replaces: int | None
+
+
+class NewDiaryRow(BaseModel):
+    """An entry to be written; `id` is the app's own, so that a repeat has one effect."""
+
+    kind: str = Field(max_length=40)
+    content: dict[str, Any] | None = None
+    time: int | None = Field(None, ge=0, le=_LATEST)
+    replaces: int | None = Field(None, ge=1, le=2**31 - 1)
+    id: str | None = Field(None, max_length=64)
+
+
+class Device(BaseModel):
+    """A node and its pond."""
+
+    node: str
+    pond: str
+
+
+class GatewayRow(BaseModel):
+    """A gateway."""
+
+    id: str
+    name: str
+    cooperative: str
+
+
+class GatewayWithToken(GatewayRow):
+    """A gateway and its new token, told this once."""
+
+    token: str
+
+
+def _pond(session: ScopedSession, name: str) -> Pond:
+    found = service.pond(session, name)
+    if found is None:
+        raise HTTPException(404, f"pond {name!r:.60} is not known")
+    return found
+
+
+def _crop(row: Crop) -> CropRow:
+    return CropRow(
+        id=row.id, species=row.species, started=row.started, ended=row.ended, stocked=row.stocked, hatchery=row.hatchery
+    )
+
+
+def _entry(row: DiaryEntry) -> DiaryRow:
+    return DiaryRow(
+        id=row.id,
+        kind=row.kind,
+        time=row.time,
+        content=row.content,
+        author=row.author,
+        entered=row.entered,
+        replaces=row.replaces,
+    )
+
+
+@router.post(PONDS, status_code=201)
+def post_pond(given: Given, work: Annotated[Work, Depends(ApiWriter(Right.PONDS))]) -> dict[str, str]:
+    """Create a pond: ``{"id", "cooperative", "name", "species", "area"?, "depth"?, "longitude"?, "latitude"?, "limits"?, "polygon"?}``."""
+    try:
+        return {"id": ponds.create(work, given).id}
+    except FieldError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+@router.patch(PONDS + "/{pond}")
+def patch_pond(pond: str, given: Given, work: Annotated[Work, Depends(ApiWriter(Right.PONDS))]) -> dict[str, Any]:
+    """Change some fields of a pond."""
+    found = _pond(work.session, pond)
+    try:
+        ponds.change(work, found, given)
+    except FieldError as error:
+        raise HTTPException(422, str(error)) from None
+    names = ("id", "name", "species", "area", "depth", "longitude", "latitude", "limits", "polygon")
+    return {name: getattr(found, name) for name in names}
+
+
+@router.get(PONDS + "/{pond}/outline")
+def get_outline(pond: str, records: Records) -> dict[str, Any]:
+    """Return a pond's outline as a GeoJSON feature, and the administrative unit that it lies in."""
+    found = _pond(records, pond)
+    unit = None if found.longitude is None or found.latitude is None else units.at(records, found.longitude, found.latitude)
+    return {
+        "type": "Feature",
+        "geometry": found.polygon,
+        "properties": {"pond": found.id, "area": found.area, "unit": unit.code if unit else None},
+    }
+
+
+@router.get(PONDS + "/{pond}/crops")
+def get_crops(pond: str, records: Records) -> list[CropRow]:
+    """Return a pond's crops, the newest first."""
+    return [_crop(row) for row in diary.crops(records, _pond(records, pond).id)]
+
+
+@router.post(PONDS + "/{pond}/crops", status_code=201)
+def post_crop(pond: str, crop: NewCrop, work: Annotated[Work, Depends(ApiWriter(Right.RECORD))]) -> CropRow:
+    """Begin a crop; the one before ends on that day."""
+    try:
+        return _crop(diary.stock(work, _pond(work.session, pond), **crop.model_dump()))
+    except DiaryError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+@router.get(PONDS + "/{pond}/diary")
+def get_diary(
+    pond: str,
+    records: Records,
+    all: Annotated[bool, Query(description="also what was replaced or struck out")] = False,  # noqa: A002
+) -> list[DiaryRow]:
+    """Return a pond's diary: what holds, the latest first; or with ``all=true`` everything, in the order of writing."""
+    found = _pond(records, pond).id
+    return [_entry(row) for row in (diary.history(records, found) if all else diary.standing(records, found))]
+
+
+@router.post(PONDS + "/{pond}/diary", status_code=201)
+def post_diary(pond: str, entry: NewDiaryRow, work: Annotated[Work, Depends(ApiWriter(Right.RECORD))]) -> DiaryRow:
+    """Write in a pond's diary; an entry is corrected by one that ``replaces`` it."""
+    try:
+        written = diary.write(
+            work,
+            _pond(work.session, pond),
+            entry.kind,
+            entry.content,
+            time=entry.time,
+            replaces=entry.replaces,
+            client_id=entry.id,
+        )
+    except DiaryError as error:
+        raise HTTPException(422, str(error)) from None
+    return _entry(written)
+
+
+@router.get(PONDS + "/{pond}/certification")
+def get_certification(
+    pond: str,
+    asker: Asker,
+    records: Records,
+    cloud: Cloud,
+    standard: Literal["vietgap", "asc", "bap"] = "vietgap",
+) -> dict[str, Any]:
+    """Return a pond's record for a certification body, hash-chained; needs the right ``export``."""
+    demand(asker, Right.EXPORT)
+    return certification.record(records, _pond(records, pond), standard, cloud.clock.now())
+
+
+@router.get(ROOT + "/nodes")
+def get_nodes(records: Records) -> list[Device]:
+    """Return the nodes and where they stand."""
+    return [Device(node=node.eui, pond=node.pond_id) for node in records.scalars(select(Node).order_by(Node.eui))]
+
+
+@router.post(ROOT + "/nodes", status_code=201)
+def post_node(device: Device, work: Annotated[Work, Depends(ApiWriter(Right.DEVICES))]) -> Device:
+    """Say that a node stands in a pond."""
+    try:
+        node = ponds.place_node(work, device.node, _pond(work.session, device.pond))
+    except FieldError as error:
+        raise HTTPException(422, str(error)) from None
+    return Device(node=node.eui, pond=node.pond_id)
+
+
+@router.get(ROOT + "/gateways")
+def get_gateways(records: Records) -> list[GatewayRow]:
+    """Return the gateways."""
+    found = records.scalars(select(Gateway).order_by(Gateway.id))
+    return [GatewayRow(id=row.id, name=row.name, cooperative=row.cooperative_id) for row in found]
+
+
+@router.post(ROOT + "/gateways", status_code=201)
+def post_gateway(row: GatewayRow, work: Annotated[Work, Depends(ApiWriter(Right.DEVICES))]) -> GatewayWithToken:
+    """Create a gateway and tell its token, this once."""
+    cloud, asker = work.cloud, work.principal
+    try:
+        made = ponds.add_gateway(work, row.id, row.name, row.cooperative)
+    except FieldError as error:
+        raise HTTPException(422, str(error)) from None
+    token = rotate_gateway(cloud.engine, made.id, now=cloud.wall.now(), actor=asker.actor, scope=asker.scope, overlap=0)
+    return GatewayWithToken(id=made.id, name=made.name, cooperative=made.cooperative_id, token=token)
+
+
+@router.get(ROOT + "/units")
+def get_units(records: Records, day: Day, level: Literal["province", "district", "commune"] = "province") -> list[dict[str, Any]]:
+    """Return the administrative units of a level that existed on a day."""
+    return [
+        {"code": u.code, "name": u.name, "parent": u.parent, "valid_from": u.valid_from, "valid_to": u.valid_to}
+        for u in units.on(records, level, day)
+    ]
