@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vuong.alarms import ALARM_KINDS
+from vuong.alarms import ALARM_KINDS, GROUPS
 from vuong.contract.topics import parse, topic
 from vuong.flags import Flag, worst
 from vuong.limits import DEFAULTS, SPECIES, Band, limits_of
@@ -80,8 +81,9 @@ def test_wrong_limits_are_named(species: str, overrides: dict[str, float], named
 def test_defaults_have_a_band_for_each_threshold_alarm(species: str) -> None:
     for kind in ALARM_KINDS.values():
         if kind.side is not None:
-            assert kind.quantity is not None
-            assert DEFAULTS[species].band(kind.quantity) is not None
+            assert kind.limit is not None
+            assert attrgetter(kind.limit)(DEFAULTS[species]) > 0
+            assert kind.quantity is not None or kind.derived is not None
 
 
 def test_alarm_kinds_clear_inside_their_limits() -> None:
@@ -90,6 +92,12 @@ def test_alarm_kinds_clear_inside_their_limits() -> None:
         assert kind.deadband > 0 or kind.quantity is None
         assert kind.on_delay >= 0
         assert kind.off_delay >= 0
+
+
+def test_a_group_is_degrees_of_one_trouble_the_worst_first() -> None:
+    for kinds in GROUPS.values():
+        assert [k.priority for k in kinds] == sorted({k.priority for k in kinds})
+        assert len({(k.quantity, k.derived, k.side, k.category) for k in kinds}) == 1
 
 
 def test_readings_of_a_sample() -> None:
@@ -110,5 +118,5 @@ def test_foreign_topics_are_none_of_ours(name: str) -> None:
 
 
 def test_sides_and_priorities_are_not_doubled() -> None:
-    threshold = [(k.quantity, k.side, k.priority) for k in ALARM_KINDS.values() if k.side is not None]
+    threshold = [(k.derived or k.quantity, k.side, k.priority) for k in ALARM_KINDS.values() if k.side is not None]
     assert all(a != b for a, b in itertools.combinations(threshold, 2))
