@@ -124,13 +124,21 @@ def start_cloud(folder: Path, nodes: int) -> tuple[subprocess.Popen[bytes], str]
     raise SystemExit("the cloud did not start")
 
 
+def arrived_in(database: Path) -> tuple[int, int, int]:
+    """Return how many samples the cloud has, how many different ones, and how many alarms."""
+    identity = "node_id || '/' || boot || '/' || seq"
+    with closing(sqlite3.connect(database)) as connection:
+        total, distinct = connection.execute(f"SELECT count(*), count(DISTINCT {identity}) FROM samples").fetchone()
+        (alarms,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
+    return total, distinct, alarms
+
+
 async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, stored: int) -> dict[str, Any]:
     """Empty the outbox while live samples come in; return what was seen."""
     token = folder / "token"
     token.write_text(TOKEN, encoding="ascii")
     outbound, store = Outbound(path), Store(path)
-    with closing(sqlite3.connect(path)) as connection:
-        (raised,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
+    raised = store._connection.execute("SELECT count(*) FROM alarms").fetchone()[0]
     outbox = Outbox("gw", Cloud(url, token), outbound, SystemClock())
     wire, requests, order = 0, 0, list[str]()
     due: dict[int, float] = {}
@@ -151,8 +159,7 @@ async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, st
         first, last = map(int, span.split("-"))
         if stream == "samples":
             bar.update(last - first + 1)
-            for arrived in [p for p in due if first <= p <= last]:
-                waits.append(time.perf_counter() - due.pop(arrived))
+            waits.extend(time.perf_counter() - due.pop(arrived) for arrived in [p for p in due if first <= p <= last])
 
     async def live() -> None:
         """One sample a node every five seconds: sixty times as often as in a pond."""
@@ -183,11 +190,7 @@ async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, st
     store.close()
     readings = position * len(WALKS)
     waits.sort()
-    with closing(sqlite3.connect(folder / "cloud.db")) as connection:
-        total, distinct = connection.execute(
-            "SELECT count(*), count(DISTINCT node_id || '/' || boot || '/' || seq) FROM samples"
-        ).fetchone()
-        (alarms,) = connection.execute("SELECT count(*) FROM alarms").fetchone()
+    total, distinct, alarms = arrived_in(folder / "cloud.db")
     return {
         "samples": position,
         "readings": readings,

@@ -168,7 +168,7 @@ def _rows(old: sqlite3.Connection, table: str, columns: list[str], *, by_rowid: 
     """Yield the rows that SQLite can still read."""
     names = ", ".join(columns)
     if not by_rowid:
-        for order in ("", " ORDER BY " + ", ".join(f"{place} DESC" for place in range(1, 2))):
+        for order in ("", " ORDER BY 1 DESC"):
             with suppress(sqlite3.DatabaseError):
                 yield from old.execute(f"SELECT {names} FROM {table}{order}")  # noqa: S608
                 return
@@ -176,9 +176,8 @@ def _rows(old: sqlite3.Connection, table: str, columns: list[str], *, by_rowid: 
     at, many = 0, _MANY
     while True:
         try:
-            found = old.execute(
-                f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?", (at, many)
-            ).fetchall()
+            query = f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608 - our own names
+            found = old.execute(query, (at, many)).fetchall()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 return  # the table is not even known
