@@ -133,7 +133,7 @@ def arrived_in(database: Path) -> tuple[int, int, int]:
     return total, distinct, alarms
 
 
-async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, stored: int) -> dict[str, Any]:
+async def drain(path: Path, folder: Path, url: str, ponds: Ponds, nodes: int, stored: int) -> dict[str, Any]:  # noqa: PLR0915 - one story, told in order
     """Empty the outbox while live samples come in; return what was seen."""
     token = folder / "token"
     token.write_text(TOKEN, encoding="ascii")
