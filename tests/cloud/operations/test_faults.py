@@ -269,12 +269,13 @@ def test_numbers_that_would_poison_a_rollup_are_put_aside(engine: Engine) -> Non
         assert connection.execute(text("SELECT do_n, do_sum FROM hourly")).all() == [(2, 10.5)]
 
 
-GATEWAYS = 10_000
+# VUONG_STORM=10000 for the whole storm: it takes minutes on two busy cores.
+GATEWAYS = int(os.environ.get("VUONG_STORM", "1500"))
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
-def test_ten_thousand_gateways_reconnect_at_once(store: Callable[[str], AbstractContextManager[str]]) -> None:
+def test_thousands_of_gateways_reconnect_at_once(store: Callable[[str], AbstractContextManager[str]]) -> None:
     with store("farm") as url:
         engine = connect(url)
         with engine.begin() as connection:

@@ -34,7 +34,7 @@ def test_no_request_makes_an_error_of_the_servers(
         "--checks",
         "not_a_server_error",
         "--max-examples",
-        "15",
+        "6",
         "--seed",
         "7",
         "--header",
