@@ -2,7 +2,7 @@
 
 usage: python tests/e2e/ten_minutes.py
 
-Real: every ``vuong`` command as its own process, the CA, esptool, Mosquitto under the shipped configuration with TLS, the gateway, its LAN page, and the
+Real: every ``vuong`` command as its own process, the CA, esptool, Mosquitto under the shipped configuration with TLS, the gateway, its LAN page, the
 node's own program out of the flashed bytes under MicroPython with its certificate. Not real: the board (`tests/provisioning/fake_rom.py`; its
 Wi-Fi and its probe, an ADS1115 that shows 1500 mV, are `tests/firmware/board`), MicroPython's firmware file, and the people: no typing, no walking,
 no cable to find. Left out: ``vuong gateway setup``, which needs a system of its own (`tests/provisioning/test_setup.py`).
@@ -29,9 +29,7 @@ from typing import Any
 
 import httpx
 
-if (
-    __name__ == "__main__"
-):  # run as a script: a library of the gateway's brings a package `tests` of its own, which must not be found
+if not __package__:  # a script: a library of the gateway brings a package `tests` of its own, which must not be found
     sys.modules["tests"] = types.ModuleType("tests")
     sys.modules["tests"].__path__ = [str(Path(__file__).parents[1])]
 
