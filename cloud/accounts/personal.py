@@ -13,6 +13,7 @@ from cloud.accounts.secrets import hash_password
 from cloud.accounts.service import writing
 from cloud.accounts.tables import AuditEntry, Identity, SignIn, User, UserToken
 from cloud.entries.tables import Entry
+from cloud.farms.tables import DiaryEntry
 
 DELETED: Final = "–"
 KEPT: Final = {
@@ -51,6 +52,10 @@ def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, An
                 for row in session.scalars(select(Identity).where(Identity.user_id == user))
             ],
             "entries": [row.told() for row in session.scalars(_entries(who))],
+            "diary": [
+                {"pond": row.pond_id, "kind": row.kind, "time": row.time, "content": row.content}
+                for row in session.scalars(select(DiaryEntry).where(DiaryEntry.author == user).order_by(DiaryEntry.id))
+            ],
             "audit": [
                 {"time": row.time, "actor": row.actor, "action": row.action, "subject": row.subject, "detail": row.detail}
                 for row in session.scalars(entries)

@@ -16,7 +16,7 @@ from cloud.accounts.service import Principal
 from cloud.alerts.service import alarm_revision
 from cloud.context import Cloud, Context, Visible, Visitor
 from cloud.farms import diary, ponds, service
-from cloud.farms.kinds import KINDS, numbers
+from cloud.farms.kinds import KINDS, Field, numbers
 from cloud.farms.tables import DiaryEntry, Pond
 from cloud.tenancy import ScopedSession
 from cloud.web.layout import language_of, page
@@ -30,6 +30,16 @@ Recorder = Annotated[Work, Depends(PageWriter(Right.RECORD))]
 Keeper = Annotated[Work, Depends(PageWriter(Right.PONDS))]
 
 
+def _day(value: str | None) -> str | None:
+    return None if value is None else datetime.fromisoformat(value).strftime("%d/%m/%Y")
+
+
+def unit_of(field: Field, language: str) -> str:
+    """Return a field's unit as the reader writes it."""
+    key = {"d": "unit.days", "h": "unit.hours", "/kg": "unit.per_kg", "×": None}.get(field.unit or "", "")
+    return field.unit or "" if key == "" else ui(key, language) if key else ""
+
+
 def _told(entry: DiaryEntry, language: str) -> str:
     parts = []
     for field in KINDS[entry.kind]:
@@ -39,7 +49,7 @@ def _told(entry: DiaryEntry, language: str) -> str:
         name = ui(f"field.{field.name}", language)
         if field.numeric:
             digits = 0 if float(value).is_integer() else 1
-            parts.append(f"{name} {i18n.number(value, digits, language)} {field.unit}")
+            parts.append(f"{name} {i18n.number(value, digits, language)} {unit_of(field, language)}".rstrip())
         else:
             parts.append(f"{name}: {value}")
     return " · ".join(parts)
@@ -67,12 +77,12 @@ def _show(
         pond=pond,
         kinds=tuple(KINDS),
         kind=kind if kind in KINDS else "feed",
-        fields=KINDS.get(kind, KINDS["feed"]),
+        fields=[(field, unit_of(field, language)) for field in KINDS.get(kind, KINDS["feed"])],
         entries=[
             (e.id, e.kind, moment_text(e.time, now), _told(e, language), (e.content or {}).get("note"))
             for e in diary.standing(records, pond.id)[:100]
         ],
-        crops=diary.crops(records, pond.id),
+        crops=[(crop, _day(crop.started), _day(crop.ended)) for crop in diary.crops(records, pond.id)],
         species=SPECIES,
         today=datetime.fromtimestamp(now, _ZONE).date().isoformat(),
         may_record=visitor.may(Right.RECORD),

@@ -24,11 +24,14 @@ def test_a_person_gets_what_is_held_about_them(client: httpx.Client, engine: Eng
     token = client.post("/api/v1/devices", json={"login": "sau", "password": PASSWORD, "name": "phone"}).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     client.post("/api/v1/ponds/ao-a1/hand-readings", json={"quantity": "do", "value": 5.5}, headers=headers)
+    fed = {"kind": "feed", "content": {"mass": 5.0, "product": "x"}}
+    assert client.post("/api/v1/ponds/ao-a1/diary", json=fed, headers=headers).status_code == 201
     held = client.get("/api/v1/me/data", headers=headers).json()
     assert held["person"]["name"] == "Cô Sáu"
     assert held["tokens"][0]["name"] == "phone"
     assert held["identities"] == [{"issuer": "https://id.example", "subject": "co-sau"}]
-    assert [entry["action"] for entry in held["audit"]] == ["user.linked", "token.issued"]
+    assert [entry["action"] for entry in held["audit"]] == ["user.linked", "token.issued", "diary.feed"]
+    assert [entry["content"]["mass"] for entry in held["diary"]] == [5.0]
     assert [entry["kind"] for entry in held["entries"]] == ["hand_reading"]
     assert token not in json.dumps(held)
     assert "argon2" not in json.dumps(held)
