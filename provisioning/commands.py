@@ -78,6 +78,7 @@ FLEET: Final = (
         "provisioning.fleet.load",
         {"csv": {"type": Path, "metavar": "CSV"}, "--wifi-password-file": _FILE, **_CA, **_VIA},
     ),
+    Command("completion", "provisioning.fleet.completion", {"shell": {"choices": ("bash", "zsh")}}),
 )
 GROUPS: Final[dict[str, tuple[Command, ...]]] = {"node": NODE, "fleet": FLEET}
 GATEWAY: Final = (

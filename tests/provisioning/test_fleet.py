@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,31 @@ def test_languages_have_the_same_keys() -> None:
         with (LOCALE / language / "LC_MESSAGES" / "provisioning.po").open("rb") as file:
             found[language] = {str(m.id) for m in read_po(file) if m.id and m.string}
     assert found["vi"] == found["en"] == found["km"]
+
+
+def test_bash_completes_the_commands(vuong: Vuong, tmp_path: Path) -> None:
+    script = tmp_path / "vuong.bash"
+    script.write_text(vuong("fleet", "completion", "bash").out, encoding="utf-8")
+    ask = f'source {script}; COMP_WORDS=(vuong node prov); COMP_CWORD=2; _shtab_vuong; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["provision"]
+
+
+def test_what_looks_like_a_secret_is_masked_and_a_mistake_of_ours_has_no_traceback(
+    vuong: Vuong, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError(
+            "password=hunter22 -----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY----- Authorization: Bearer abc.def"
+        )
+
+    monkeypatch.setattr("provisioning.node.listing.run", broken)
+    done = vuong("node", "list", "--json")
+    assert (done.code, done.json["failure"]) == (1, "program")
+    log = (workspace / "log" / "technician.log").read_text(encoding="utf-8")
+    assert "Traceback" in log
+    for secret in ("hunter22", "MIIB", "abc.def"):
+        assert secret not in log + done.err + done.out
+    assert "Traceback" not in done.err
+    with pytest.raises(RuntimeError):
+        vuong("node", "list", "--debug")
