@@ -167,7 +167,7 @@ def get_readings(
         value=[point.value for point in series.points],
         flag=[int(point.flag) for point in series.points],
         reasons={
-            position: reason_text(series.reasons[point.time], point.flag, tongue)
+            position: reason_text(series.reasons[point.time], quantity, point.flag, tongue)
             for position, point in enumerate(series.points)
             if point.time in series.reasons
         },

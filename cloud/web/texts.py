@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
 from vuong import alarm_text, i18n
+from vuong import reason_text as reasons
 from vuong.alarms import Priority
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
 # How many decimals help a person; probes store more.
 _DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
-_UNKNOWN: Final = "–"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-class _Filled(dict[str, str]):
-    """Numbers of a text; one that the gateway did not send shows as a dash."""
-
-    def __missing__(self, key: str) -> str:
-        return _UNKNOWN
 
 
 def ui(key: str, language: str, /, **numbers: object) -> str:
@@ -74,29 +66,14 @@ def alarm_words(alarm: Alarm, language: str) -> alarm_text.AlarmText:
     """Return an alarm's texts with its numbers as the reader's language writes them."""
     numbers = alarm.numbers
     if "reason" in numbers:  # the key of a text
-        numbers = {**numbers, "reason": reason_text({**numbers, "key": numbers["reason"]}, Flag.FAIL, language)}
+        numbers = {**numbers, "reason": reason_text({**numbers, "key": numbers["reason"]}, alarm.quantity, Flag.FAIL, language)}
     return alarm_text.render(alarm.kind, alarm.quantity, numbers, raised=alarm.raised, pond=alarm.pond.name, language=language)
 
 
-def _number_text(name: str, number: object, quantity: str | None, language: str) -> str:
-    if name == "since" and isinstance(number, int | float):
-        return i18n.moment(number)
-    if name == "reason":
-        return reason_text({"key": number}, Flag.FAIL, language)
-    if name == "quantity" and number in QUANTITIES:
-        return quantity_text(str(number), language)
-    if isinstance(number, int | float):
-        return value_text(number, quantity or "", language)
-    return str(number)
-
-
-def reason_text(reason: dict[str, Any], flag: Flag, language: str) -> str:
-    """Return why a reading was flagged; where the gateway knows a reason that these catalogues do not, only that it was."""
-    fields = _Filled({name: _number_text(name, number, None, language) for name, number in reason.items() if name != "key"})
-    for folder in ("cloud", "vuong"):
-        try:
-            template = i18n.text(f"reason.{reason.get('key')}", language, folder=folder)
-        except i18n.MissingTextError:
-            continue
-        return Formatter().vformat(template, (), fields)
+def reason_text(reason: dict[str, Any], quantity: str | None, flag: Flag, language: str) -> str:
+    """Return why a reading was flagged; where the gateway knows a reason that this version does not, only that it was."""
+    numbers = {name: value for name, value in reason.items() if name != "key"}
+    said = reasons.reason_text(str(reason.get("key")), numbers, quantity, language)
+    if said is not None:
+        return said
     return ui("reason.fail" if flag is Flag.FAIL else "reason.suspect", language)

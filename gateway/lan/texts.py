@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from string import Formatter
 from typing import Any, Final
 
 from vuong import i18n
+from vuong import reason_text as reasons
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
 # How many decimals help a person; probes store more.
 _DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
-_UNKNOWN: Final = "–"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-class _Filled(dict[str, str]):
-    """Numbers of a text; one that is not there shows as a dash."""
-
-    def __missing__(self, key: str) -> str:
-        return _UNKNOWN
 
 
 def ui(key: str, language: str, /, **numbers: object) -> str:
@@ -56,16 +48,9 @@ def moment_text(time: float, now: float) -> str:
 
 def reason_text(reason: dict[str, Any], quantity: str, flag: Flag, language: str) -> str:
     """Return why a reading was flagged; where no catalogue has its reason, only that it was."""
-    numbers = {"unit": QUANTITIES[quantity].unit} | {
-        name: i18n.number(value, QUANTITIES[quantity].digits, language) if isinstance(value, float) else str(value)
-        for name, value in reason.items()
-        if name != "key"
-    }
-    try:
-        template = i18n.text(str(reason.get("key")), language, folder="gateway")
-    except i18n.MissingTextError:
-        return ui("flag.fail" if flag is Flag.FAIL else "flag.suspect", language)
-    return Formatter().vformat(template, (), _Filled(numbers))
+    numbers = {name: value for name, value in reason.items() if name != "key"}
+    said = reasons.reason_text(str(reason.get("key")), numbers, quantity, language)
+    return said or ui("flag.fail" if flag is Flag.FAIL else "flag.suspect", language)
 
 
 def readable(numbers: dict[str, Any], quantity: str | None, language: str) -> dict[str, Any]:

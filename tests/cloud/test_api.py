@@ -68,7 +68,7 @@ def test_what_was_posted_is_read_back(post: Callable[..., Any], client: httpx.Cl
     assert series["time"] == [row["time"] for row in rows]
     assert series["value"] == [row["values"]["do"] for row in rows]
     assert series["flag"][9] == 4
-    assert series["reasons"] == {"9": "31,5 nằm ngoài khoảng có thể đo trong nước (0,0–30,0)"}
+    assert series["reasons"] == {"9": "31,50 mg/L nằm ngoài khoảng đo được trong nước (0 đến 30 mg/L)"}
     thin = client.get("/api/v1/ponds/ao-a1/readings", params=query | {"points": 8}, headers=A).json()
     assert len(thin["time"]) <= 8
     assert thin["total"] == 49
