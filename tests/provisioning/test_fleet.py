@@ -24,6 +24,7 @@ def fleet(vuong: Vuong, monkeypatch: pytest.MonkeyPatch) -> Vuong:
     return vuong
 
 
+@pytest.mark.slow
 def test_a_hundred_nodes(fleet: Vuong, tmp_path: Path) -> None:
     lines = [f"70b3d57ed000{i:04x};ao-{i % 20};vuong.local;Ao1;ds18b20|ezo:quantity=do;600" for i in range(100)]
     (tmp_path / "nodes.csv").write_text("\ufeffnode;pond;gateway;wifi;probes;interval\n" + "\n".join(lines), encoding="utf-8")

@@ -71,7 +71,7 @@ class System:
         return subprocess.run([*inside, *words], capture_output=True, text=True, check=False, timeout=300)
 
     def vuong(self, *words: str) -> tuple[int, dict[str, Any]]:
-        done = self.run("/opt/vuong/bin/vuong", "gateway", *words, "--json", "--lang", "en", "--workspace", "/var/tmp/vuong")
+        done = self.run("/opt/vuong/bin/vuong", "gateway", *words, "--json", "--lang", "en", "--workspace", "/srv/vuong")
         assert done.stdout.startswith("{"), done.stderr
         return done.returncode, json.loads(done.stdout)
 
@@ -106,13 +106,13 @@ def test_a_fresh_debian_becomes_a_gateway_once(system: System) -> None:
     assert system.run("id", "vuong").returncode != 0  # nothing was changed
 
     code, told = system.vuong(*SETUP)
-    assert code == 0, (told, system.run("tail", "-n20", "/var/tmp/vuong/log/technician.log").stdout)
+    assert code == 0, (told, system.run("tail", "-n20", "/srv/vuong/log/technician.log").stdout)
     assert "mosquitto" in told["changed"]["packages"]
     assert system.run("test", "-x", "/usr/sbin/mosquitto").returncode == 0
     key = system.run("stat", "-c", "%U:%G %a", "/var/lib/vuong/tls/broker.key").stdout.strip()
     assert key == "root:mosquitto 640"
     assert system.run("stat", "-c", "%U %a", "/var/lib/vuong/gateway").stdout.strip() == "vuong 750"
-    assert "493817" not in system.run("cat", "/var/tmp/vuong/log/technician.log").stdout
+    assert "493817" not in system.run("cat", "/srv/vuong/log/technician.log").stdout
     for unit in ("mosquitto", "vuong-gateway", "nftables"):
         assert system.run("systemctl", "is-enabled", unit).stdout.strip() == "enabled"
 
