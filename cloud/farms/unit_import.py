@@ -88,16 +88,26 @@ def import_list(engine: Engine, path: Path, *, before: bool) -> int:
     return len(rows)
 
 
+def _without_slivers(geometry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out rings of fewer than four points, which rounding leaves behind in public outlines."""
+    if geometry["type"] != "MultiPolygon":
+        return geometry
+    polygons = [[ring for ring in polygon if len(ring) >= 4] for polygon in geometry["coordinates"] if len(polygon[0]) >= 4]
+    return geometry | {"coordinates": polygons}
+
+
 def _geometries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         for feature in json.loads(_text(path))["features"]:
             properties = feature.get("properties") or {}
             code = feature.get("id") or properties.get("level2_id") or properties.get("code")
-            shape = from_geojson(json.dumps(feature["geometry"]))
+            geometry = _without_slivers(feature["geometry"])
+            shape = from_geojson(json.dumps(geometry))
             if not isinstance(code, str) or shape.is_empty:
-                raise UnitError(f"{path.name} has a feature without code or outline; give id, or level2_id in properties")
-            yield code, feature["geometry"]
-    except (ValueError, KeyError, TypeError, GEOSException) as error:
+                yield f"(no code or no outline: {properties})", geometry  # told, and the rest goes on
+                continue
+            yield code, geometry
+    except (ValueError, KeyError, IndexError, TypeError, GEOSException) as error:
         if isinstance(error, UnitError):
             raise
         raise UnitError(f"{path.name} is no GeoJSON FeatureCollection ({error!r})") from None

@@ -42,6 +42,11 @@ def box(west: float, east: float) -> dict[str, Any]:
     return {"type": "MultiPolygon", "coordinates": [[[[west, 9], [east, 9], [east, 10], [west, 10], [west, 9]]]]}
 
 
+def sliver(geometry: dict[str, Any]) -> dict[str, Any]:
+    """Add what rounding leaves in public outlines: a polygon of one point."""
+    return geometry | {"coordinates": [*geometry["coordinates"], [[[105, 9]]]]}
+
+
 def features(*rows: dict[str, Any]) -> str:
     return json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature"} | row for row in rows]})
 
@@ -53,7 +58,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "shares.csv").write_text(SHARES)
     (tmp_path / "new.geojson").write_text(
         features(
-            {"id": "92", "geometry": box(105, 106)}, {"id": "96", "geometry": box(106, 107)}, {"id": "00", "geometry": box(1, 2)}
+            {"id": "92", "geometry": sliver(box(105, 106))},
+            {"id": "96", "geometry": box(106, 107)},
+            {"id": "00", "geometry": box(1, 2)},
         )
     )
     (tmp_path / "old.geojson").write_text(
