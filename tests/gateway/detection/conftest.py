@@ -12,7 +12,6 @@ from gateway import detection, quality
 from gateway.detection import Detection, SlowChange
 from gateway.observation import Observation, Stage
 from gateway.observation import Pond as KnownPond
-from gateway.quality import QualityControl
 from models.pond import Fault, Pond, Probes, shrimp_pond
 from vuong.flags import Flag
 from vuong.limits import limits_of
@@ -67,7 +66,7 @@ class Bench:
     def restarted(self) -> Bench:
         other = Bench()
         other.ponds = self.ponds
-        other.stages = [QualityControl(self.ponds), Detection(), SlowChange(self.ponds)]
+        other.stages = [*quality.stages(self.ponds), *detection.stages(self.ponds)]
         for old, new in zip(self.stages, other.stages, strict=True):
             for node in self.ponds:
                 new.restore(node, old.snapshot(node))
