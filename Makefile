@@ -30,10 +30,10 @@ demo: $(VENV)/.demo  ## the whole system with simulated ponds at http://127.0.0.
 
 test: install  ## install what the tests need (Debian), then run all of them
 	@scripts/install_test_system.sh
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
 fast: install  ## only the fast tests, under two minutes
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
 
 check: install  ## formatting, lint, types, import arrows
 	$(BIN)/ruff format --check .

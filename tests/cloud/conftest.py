@@ -19,8 +19,10 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
+from cloud.accounts import secrets
 from cloud.app import create_app
 from cloud.context import Context
 from cloud.database import connect, migrate
@@ -29,6 +31,16 @@ from tests.cloud.batches import FARM, NOW, PASSWORD, TOKENS, packed
 from vuong.clock import ManualClock
 
 _BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash with little memory and one pass: what takes 50 ms by intention would take minutes over all tests."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "_HASHER", cheap)
+        patch.setattr(secrets, "_NOBODY", cheap.hash("nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")
