@@ -117,6 +117,10 @@ class Link:
         self._connection = connection
         if self._stopping:
             return
+        if self._paused:  # while the connection was being opened
+            self._connection = None
+            await connection.close()
+            return
         self.opened += 1
         try:
             await connection.subscribe(self._topics)

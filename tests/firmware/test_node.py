@@ -329,3 +329,24 @@ async def test_a_driver_that_raises_is_a_fault_of_its_own_probe(tmp_path: Path) 
     node = make(tmp_path / "q", 1, read=[Broken("temperature", "°C", 0.0), FakeProbe("do", "mg/L", 5.0)])
     assert await node.sample()
     assert "oh" in node.faults["temperature"]
+
+
+async def test_a_link_paused_while_it_opens_stays_down(broker: Broker) -> None:
+    dialling, go = asyncio.Event(), asyncio.Event()
+    really = dial("127.0.0.1", broker.port, NODE)
+
+    async def slow(on_message: Any, will: Any) -> Any:
+        dialling.set()
+        await go.wait()
+        return await really(on_message, will)
+
+    link = Link(slow)
+    link.attach(lambda *_: None, None, [], lambda: pytest.fail("a paused link came up"))
+    running = asyncio.create_task(link.run())
+    await dialling.wait()
+    await link.pause()
+    go.set()
+    await asyncio.sleep(0.3)
+    assert not link.is_up
+    await link.stop()
+    await asyncio.wait_for(running, 5)

@@ -103,9 +103,7 @@ async def test_it_comes_back_after_the_broker_was_killed(make_broker: object, tm
 
 
 @pytest.mark.parametrize("fault", ["no certificate", "a foreign certificate", "a foreign broker", "no TLS"])
-async def test_it_says_why_it_is_not_let_in(
-    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
-) -> None:
+async def test_it_says_why_it_is_not_let_in(broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str) -> None:
     foreign = Authority(tmp_path / "foreign", "Somebody else")
     foreign.issue("gateway")
     mqtt = {
