@@ -27,6 +27,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -235,6 +236,74 @@ def measure(labels: Path, flags_file: Path, scorer: Path) -> dict[str, Any]:
     }
 
 
+def _height(values: np.ndarray, at: int, width: int) -> float:
+    """Return how far `width` values from `at` on lie off the straight line between those beside them."""
+    line = np.interp(np.arange(width) + 1, [0, width + 1], [values[at - 1], values[at + width]])
+    return float(np.nanmax(np.abs(values[at : at + width] - line), initial=0.0))
+
+
+def visible(series: Path, flags_file: Path, labels: Path) -> list[tuple[str, str, int, int, int, int]]:
+    """Return what any test could see at one false alarm a month, by kind and quantity.
+
+    An injected fault counts as visible where its size is larger than what the same probe, outside all faults, reaches about once a month:
+    height of one or two values over the line beside them (spike), mean second difference of eight values (burst), equal values in a row
+    within four hours (stuck).
+
+    Returns
+    -------
+    list of tuple
+        kind, quantity, events, visible, found in time of the visible, found in time of the others
+    """
+    frame = pd.read_csv(series, index_col="time", parse_dates=["time"])
+    frame = frame[~frame.index.duplicated()].sort_index()
+    truth = pd.read_csv(labels, parse_dates=["start", "end"])
+    flags = pd.read_csv(flags_file, parse_dates=["time"])
+    rows = []
+    for name in dict.fromkeys(truth["quantity"]):
+        values, events = frame[name].to_numpy(dtype=float), truth[truth["quantity"] == name]
+        hits = flags.loc[(flags["quantity"] == name) & flags["flag"].isin((3, 4)), "time"].reset_index(drop=True)
+        faulty = np.isnan(values)
+        for event in events.itertuples():
+            begin, end = frame.index.searchsorted([event.start, event.end])
+            faulty[max(0, begin - 9) : end + 10] = True
+        month = max(1, round((~faulty).sum() / 2880))  # values a month: 15 min
+        second = np.abs(np.diff(values, 2, prepend=np.nan, append=np.nan))
+        rough = pd.Series(second).rolling(8).mean().to_numpy()
+        calm = rough[~faulty & ~np.isnan(rough)][::8]  # windows that do not overlap
+        heights = {
+            w: [_height(values, i, w) for i in range(8, len(values) - 8) if not faulty[i - 1 : i + w + 1].any()] for w in (1, 2)
+        }
+        runs = np.diff(np.flatnonzero(np.r_[True, (np.diff(values) != 0) | faulty[1:]]))
+        limits = {
+            "spike": [np.sort(heights[w])[-month] for w in (1, 2)],
+            "burst": [np.sort(calm)[-month]],
+            "stuck": [np.sort(runs)[-month]],
+        }
+        for kind, limit in limits.items():
+            count = [0, 0, 0, 0]
+            for event in events[events["kind"] == kind].itertuples():
+                begin, end = frame.index.searchsorted([event.start, event.end])
+                width = min(end - begin + 1, 2)
+                if kind == "spike":
+                    seen = _height(values, begin, width) > limit[width - 1]
+                elif kind == "burst":
+                    seen = np.nanmax(rough[begin + 4 : begin + 9], initial=0.0) > limit[0]
+                else:
+                    seen = min(end - begin + 1, WITHIN["stuck"]) > limit[0]
+                last = (
+                    event.end + pd.Timedelta(minutes=15)
+                    if kind == "spike"
+                    else event.start + WITHIN[kind] * pd.Timedelta(minutes=15)
+                )
+                at = hits.searchsorted(event.start)
+                found = at < len(hits) and hits[at] <= last
+                count[0] += 1
+                count[1] += bool(seen)
+                count[2 if seen else 3] += bool(found)
+            rows.append((kind, name, *count))
+    return rows
+
+
 def _months(_: dict[str, Any], flags: pd.DataFrame, name: str) -> float:
     times = flags.loc[flags["quantity"] == name, "time"]
     return float((times.max() - times.min()) / pd.Timedelta(days=30))
@@ -312,7 +381,31 @@ def main() -> int:
                 for key in ("kinds", "within")
             ]
             print(f"| {group} | {method} | {recall:.3f} | {_share(long)} | {false:.2f} | {told[0]} | {told[1]} |")
+    _print_visible(results, a.work)
     return 0
+
+
+def _print_visible(results: list[tuple[Path, str, dict[str, Any]]], work: Path) -> None:
+    """Print, for injected faults, which of them are larger than what the probes do by themselves."""
+    total: dict[tuple[str, str], list[int]] = {}
+    for path, method, r in results:
+        if method != "ours" or "spike" not in r["kinds"]:
+            continue
+        name = path.name.removesuffix(".csv.gz")
+        flags = work / method / path.parent.name / f"{name}.flags.csv"
+        for kind, quantity, *count in visible(path, flags, path.with_name(f"{name}.labels.csv")):
+            for key in ((kind, quantity), (kind, "all")):
+                total[key] = [a + b for a, b in zip(total.get(key, [0] * 4), count, strict=True)]
+    if not total:
+        return
+    print(
+        "\n| injected | quantity | events | larger than the probe's own once a month | of these found in time | of the others |"
+    )
+    print("|---|---|---|---|---|---|")
+    for (kind, quantity), (events, seen, found, others) in sorted(total.items()):
+        print(
+            f"| {kind} | {quantity} | {events} | {_share([seen, events])} | {_share([found, seen])} | {_share([others, events - seen])} |"
+        )
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from firmware.boundaries import OnMessage, Will
 from firmware.clock import InjectedClock
 from firmware.ledger import Ledger
 from firmware.link import Link
 from firmware.link import broker as dial
+from firmware.mqtt import Connection
 from firmware.node import Node, NodeConfig
 from firmware.probes import NO_ANSWER, OK
 from firmware.queue import FlashQueue
@@ -335,7 +337,7 @@ async def test_a_link_paused_while_it_opens_stays_down(broker: Broker) -> None:
     dialling, go = asyncio.Event(), asyncio.Event()
     really = dial("127.0.0.1", broker.port, NODE)
 
-    async def slow(on_message: Any, will: Any) -> Any:
+    async def slow(on_message: OnMessage, will: Will | None) -> Connection:
         dialling.set()
         await go.wait()
         return await really(on_message, will)
