@@ -23,7 +23,7 @@ from typing import Final
 from gateway.observation import Numbers, Observation, Reason
 from vuong.flags import Flag
 
-VERSION: Final = 1
+VERSION: Final = 2
 BIN: Final = 1800  # s
 PER_DAY: Final = 48
 SPAN: Final = 6  # bins of a change
@@ -58,12 +58,15 @@ class OxygenBalance:
         """Take oxygen and pH of a sample; flag the oxygen while its probe is suspect."""
         values, assessments = observation.sample.values, observation.assessments
         do, ph = values.get("do"), values.get("ph")
-        if do is None or observation.maintenance:
+        if do is None:
             return
         node = observation.sample.node
         balance = self._nodes.get(node)
         if balance is None:
             balance = self._nodes[node] = Balance()
+        if observation.maintenance:
+            balance.rest()
+            return
         assessment = assessments["do"]
         if ph is not None and assessment.flag is not Flag.FAIL and assessments["ph"].flag is Flag.GOOD:
             balance.take(observation.sample.time, observation.pond.longitude, do, ph)
@@ -110,6 +113,7 @@ class Balance:
         "_passed",
         "_ph",
         "_recent",
+        "_since",
         "_sums",
         "_time",
         "_usual",
@@ -132,7 +136,7 @@ class Balance:
         self._do, self._ph = [0.0] * PER_DAY, [0.0] * PER_DAY  # usual at a time of the day; 0 where not known
         self._count = self._healthy = self.suspect = 0
         self._usual = 0.2
-        self._passed = self._time = 0
+        self._passed = self._time = self._since = 0
         self.expected = self.lost = self.score = 0.0
         self.gain = 1.0
 
@@ -157,6 +161,11 @@ class Balance:
         sums[1] += do
         sums[2] += ph
 
+    def rest(self) -> None:
+        """Believe the probe again: it has been in somebody's hands."""
+        self.suspect = self._healthy = 0
+        self._since, self._sums = self._bin, [0.0, 0.0, 0.0]
+
     def _close(self, at: int, do: float, ph: float) -> None:
         recent = self._recent
         moved = next(((ph - p, do - d) for b, d, p in recent if b == at - SPAN), None)
@@ -171,13 +180,16 @@ class Balance:
 
     def _judge(self, at: int, hour: int, do: float, ph: float) -> None:
         ratio = self._xy / self._xx
-        xx = xy = 0.0
+        all_xx = xx = xy = 0.0
         for b, x, y in self._moves:
             if b > at - PER_DAY:
-                xx += x * x
-                xy += x * y
-        awake = xx > AWAKE * self._xx / MEMORY * PER_DAY
-        self.gain = xy / xx / ratio if awake else 1.0
+                all_xx += x * x
+                if b > self._since + SPAN:  # both ends after the probe was last in somebody's hands
+                    xx += x * x
+                    xy += x * y
+        enough = AWAKE * self._xx / MEMORY * PER_DAY
+        awake = all_xx > enough
+        self.gain = xy / xx / ratio if xx > enough else 1.0
         usual = self._do[hour]
         self.expected = usual + ratio * (ph - self._ph[hour])
         # low against its own days and against pH: the smaller loss counts
@@ -236,6 +248,7 @@ class Balance:
             self.suspect,
             self._passed,
             self._time,
+            self._since,
         ]
         numbers += [self._usual, self.expected, self.lost, self.score, self.gain, *self._do, *self._ph]
         for part in (self._recent, self._moves):
@@ -246,10 +259,10 @@ class Balance:
         """Take back what `state` returned."""
         self._bin, self._sums = int(numbers[0]), numbers[1:4]
         self._xx, self._xy, self._yy = numbers[4:7]
-        self._count, self._healthy, self.suspect, self._passed, self._time = (int(n) for n in numbers[7:12])
-        self._usual, self.expected, self.lost, self.score, self.gain = numbers[12:17]
-        at = 17 + 2 * PER_DAY
-        self._do, self._ph = numbers[17 : 17 + PER_DAY], numbers[17 + PER_DAY : at]
+        self._count, self._healthy, self.suspect, self._passed, self._time, self._since = (int(n) for n in numbers[7:13])
+        self._usual, self.expected, self.lost, self.score, self.gain = numbers[13:18]
+        at = 18 + 2 * PER_DAY
+        self._do, self._ph = numbers[18 : 18 + PER_DAY], numbers[18 + PER_DAY : at]
         for part in (self._recent, self._moves):
             size = int(numbers[at])
             part.extend((int(numbers[i]), numbers[i + 1], numbers[i + 2]) for i in range(at + 1, at + 1 + 3 * size, 3))

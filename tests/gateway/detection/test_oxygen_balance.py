@@ -72,6 +72,18 @@ def test_a_cleaned_probe_is_believed_again() -> None:
     assert REASON not in keys(seen[12 * 96 + 48 :], "do")
 
 
+@pytest.mark.parametrize(("cleaned", "suspect"), [(True, False), (False, True)])
+def test_after_maintenance_the_probe_is_believed_until_it_lies_again(cleaned: bool, suspect: bool) -> None:
+    end = START + (11 * DAY if cleaned else 20 * DAY)
+    rows = readings(12, 5, (Fault(FaultKind.FOULING, "do", START + 8 * DAY, end, 1.0),))
+    bench = Bench()
+    bench.run(rows[: 11 * 96])
+    for row in rows[11 * 96 : 11 * 96 + 4]:
+        bench.take(*row, maintenance=True)
+    after = bench.run(rows[11 * 96 + 4 : 11 * 96 + 20])
+    assert (REASON in keys(after, "do")) is suspect
+
+
 def test_the_oxygen_alarm_of_a_fouled_probe_is_raised_and_says_that_it_is_unsure() -> None:
     ponds = {NODE: KnownPond("p1", "p1", limits_of("vannamei"))}
     pipeline, rows = Pipeline("g1", ponds, make_stages(ponds)), []
