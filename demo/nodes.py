@@ -48,6 +48,7 @@ class _PondNode:
     def __init__(self, spec: story.NodeSpec, water: Water, interval: int, place: story.Spec) -> None:
         folder = Path(place.folder) / spec.node
         self._fresh = not folder.exists()
+        self._draining = False
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._begin, self._history, self._interval = place.begin, place.history, interval
         self._clock = _PastClock(clocks.parse(place.clock))
@@ -55,24 +56,41 @@ class _PondNode:
             self._clock.past = place.begin - place.history
         self.link = Link(broker("127.0.0.1", place.broker, spec.node), longest=5.0)
         self.probes = probes(water, self._clock)
-        self.node = Node(
-            NodeConfig(spec.node, interval=interval, pace=0.05, resend=5.0),
-            clock=InjectedClock(self._clock),
-            probes=list(self.probes),
-            queue=FlashQueue(str(folder), max_bytes=_FLASH),
-            link=self.link,
-        )
+        self._id, self._folder = spec.node, str(folder)
+        self.node = self._boot()
         self.events = [event for event in place.events if event.node == spec.node and event.kind == "offline"]
 
+    def _boot(self) -> Node:
+        return Node(
+            NodeConfig(self._id, interval=self._interval, pack_samples=32, pack_bytes=4096, pace=0.05, resend=5.0),
+            clock=InjectedClock(self._clock),
+            probes=list(self.probes),
+            queue=FlashQueue(self._folder, max_bytes=_FLASH),
+            link=self.link,
+        )
+
     async def run(self) -> None:
-        """Take what lies before the story, then live."""
+        """Take what lies before the story and hand it over in its order, so that the gateway learns from it; then live."""
         if self._fresh:
             interval = max(self._interval, _HISTORY_INTERVAL)
             for time in range(self._begin - self._history, self._begin, interval):
                 self._clock.past = time
                 await self.node.sample()
-        self._clock.past = None
-        await asyncio.gather(self.node.run(), *(self._lose_link(event) for event in self.events))
+            self._clock.past = None
+            self.node = self._boot()
+            self._connect(False)
+        await asyncio.gather(self.node.run(), self._live(), *(self._lose_link(event) for event in self.events))
+
+    def _connect(self, connected: bool) -> None:
+        for probe in self.probes:
+            probe.connected = connected  # a node that no probe answers has nothing to store
+
+    async def _live(self) -> None:
+        while self.node.queue.held():  # noqa: ASYNC110 (the queue is the node's own: it has no event to wait for)
+            await asyncio.sleep(0.1)
+        if not self._draining:
+            self._connect(True)
+            await self.node.sample()
 
     async def _lose_link(self, event: story.Event) -> None:
         await self._clock.sleep(event.time - self._clock.now())
@@ -84,8 +102,8 @@ class _PondNode:
 
     async def drain(self) -> None:
         """Sample no more, and wait until the gateway has acknowledged everything."""
-        for probe in self.probes:
-            probe.connected = False  # a node that no probe answers has nothing to store
+        self._draining = True
+        self._connect(False)
         self.events.clear()
         self.link.resume()
         while self.node.queue.held():  # noqa: ASYNC110 (the queue is the node's own: it has no event to wait for)

@@ -14,11 +14,11 @@ Kind = Literal["offline", "salt", "fouled", "crash"]
 
 _START_HOUR: Final = 0  # local hour at which the clock starts: a few minutes before things begin to happen
 _MINUTE: Final = 60
-# kind → number of the pond, minutes after the start at which it begins and (of the Wi-Fi) ends
+# kind → number of the pond, minutes after the beginning at which it begins and (of the Wi-Fi) ends
 _STORY: Final[tuple[tuple[Kind, int, int, int | None], ...]] = (
     ("offline", 3, 15, 150),
     ("salt", 4, 20, None),
-    ("fouled", 2, 30, None),
+    ("fouled", 2, 15, None),
     ("crash", 1, 60, None),
 )
 

@@ -179,7 +179,7 @@ def test_charts_are_drawn_and_a_failed_reading_tells_why(page: Page, cloud: Clou
     expect(page.locator(".chart canvas")).to_have_count(4)
     page.locator("#flagged summary").click()
     expect(page.locator("#flagged tbody tr")).to_have_count(1)
-    expect(page.locator("#flagged tbody")).to_contain_text("14,5 nằm ngoài khoảng có thể đo trong nước")
+    expect(page.locator("#flagged tbody")).to_contain_text("14,50 pH nằm ngoài khoảng đo được trong nước")
     page.locator(".chart .plot").first.hover(position={"x": 250, "y": 60})
     expect(page.locator(".readout").first).to_contain_text(re.compile(r"\d,\d+ mg/L · \d\d:\d\d"))
 

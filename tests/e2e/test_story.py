@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from demo.system import System
 from tests.browser import SWITCHES, chromium
@@ -60,7 +60,7 @@ async def test_the_night_is_seen_with_cause_and_advice(browser: Browser, tmp_pat
     begun = time.monotonic()
     async with System(tmp_path, ponds=6, start=MIDNIGHT, factor=360.0) as system:
         page = await signed_in(browser, system, width=1440)
-        await page.wait_for_function("document.querySelector('main').innerText.includes('mg/L')", timeout=15_000)
+        await expect(page.locator("main")).to_contain_text("mg/L", timeout=15_000)
         assert time.monotonic() - begun < 40  # on a busy machine too; the README's figure is of a quiet one
         for pond in system.farm.ponds:
             assert pond.name in await page.inner_text("main")
