@@ -41,6 +41,7 @@ class Hub:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
+        self._closed = False
 
     async def run(self) -> None:
         """Look for ever."""
@@ -72,7 +73,8 @@ class Hub:
             queue.put_nowait(event)
 
     def close(self) -> None:
-        """End all streams."""
+        """End all streams; one that opens after this ends at once."""
+        self._closed = True
         for queue in self._listeners:
             queue.put_nowait(None)
         self._listeners.clear()
@@ -84,7 +86,7 @@ class Hub:
         try:
             yield b"retry: 3000\n\n" + _event("live", await self._desk.ask(live_mark, self._desk))
             looked = asyncio.get_running_loop().time()
-            while True:
+            while not self._closed:
                 try:
                     event = await asyncio.wait_for(queue.get(), BEAT)
                 except TimeoutError:

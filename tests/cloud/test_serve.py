@@ -146,6 +146,7 @@ def page(browser: BrowserContext) -> Iterator[Page]:
 def sign_in(page: Page, cloud: Cloud, target: str = "/ponds") -> None:
     """Sign in with the keyboard alone: the first field has the focus."""
     page.goto(cloud.address + target)
+    expect(page.locator("input[name=login]")).to_be_focused()
     page.keyboard.type("sau")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)

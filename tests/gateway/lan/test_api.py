@@ -139,7 +139,7 @@ def _said() -> Any:  # noqa: ANN401
 
 def test_streams_end_when_the_server_does(lan: Lan, make_alarm: Callable[..., Any]) -> None:
     del make_alarm
-    ended = threading.Event()
+    opened, ended = threading.Event(), threading.Event()
     token = lan.token()
     with lan.served() as address:
 
@@ -148,20 +148,14 @@ def test_streams_end_when_the_server_does(lan: Lan, make_alarm: Callable[..., An
                 "GET", f"{address}/api/v1/events", headers={"Authorization": f"Bearer {token}"}, timeout=20
             ) as response:
                 for _ in response.iter_lines():
-                    pass
+                    opened.set()
             ended.set()
 
         thread = threading.Thread(target=listen)
         thread.start()
-        while not lan_listeners(address, token):
-            pass
+        assert opened.wait(10)
     assert ended.wait(10)
     thread.join()
-
-
-def lan_listeners(address: str, token: str) -> bool:
-    """Return whether the server answers, so that the stream had its turn."""
-    return httpx.get(f"{address}/api/v1/live", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
 def test_what_is_no_number_or_too_large_is_told(app: httpx.Client) -> None:
