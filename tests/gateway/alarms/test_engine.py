@@ -163,6 +163,7 @@ VALUES = st.fixed_dictionaries(
     restarts=st.sets(st.integers(0, 24), max_size=4),
     saved=st.sets(st.integers(0, 24), max_size=3),
 )
+@pytest.mark.slow
 def test_a_restart_at_any_moment_gives_the_same_flags_and_alarms(
     tmp_path_factory: pytest.TempPathFactory,
     make_bench: Callable[[Path], Bench],
