@@ -35,8 +35,8 @@ async def signed_in(browser: Browser, system: System, *, width: int) -> Page:
     await page.goto(system.address)
     await page.fill("input[name=login]", official.login)
     await page.fill("input[name=password]", official.password)
-    await page.keyboard.press("Enter")
-    await page.wait_for_url(re.compile("/(ponds)?$"))
+    async with page.expect_navigation(url=re.compile("/(ponds)?$")):  # what is asked while it is under way would be broken off
+        await page.keyboard.press("Enter")
     return page
 
 
