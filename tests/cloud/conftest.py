@@ -103,7 +103,9 @@ def store(
             yield f"postgresql://vuong@/{name}?host={home}"
             _ask(home, f"DROP DATABASE {name} WITH (FORCE)")
 
-    return make
+    yield make
+    if request.param == "postgresql":  # a worker that is given tests of both stores in turn makes it again
+        _ask(home, "DROP DATABASE farm WITH (FORCE)")
 
 
 def _fill(url: str) -> None:
