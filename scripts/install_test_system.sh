@@ -10,6 +10,7 @@ want mosquitto_sub mosquitto-clients
 want initdb postgresql
 want chromium chromium
 want socat socat
+want npm npm
 want victoria-metrics victoria-metrics
 want systemd-analyze systemd
 want mkfs.ext4 e2fsprogs
