@@ -1,5 +1,7 @@
 """The co-op's own certificate authority, on the technician's laptop: P-256 keys, the CA's encrypted, certificates for gateways and nodes.
 
+It also holds the key that signs the nodes' updates (Ed25519, encrypted beside the CA's).
+
 Who gets in is decided by `gateway/system/mosquitto.conf`: a certificate of this CA that is not on its list of revoked ones; the common name is the
 user name. The list lasts as long as the CA, because an expired one would refuse everybody.
 """
@@ -14,9 +16,10 @@ from typing import Any, Final, cast
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from firmware.update import signed_text
 from provisioning.failure import Failure, WrongCall
 from provisioning.workspace import Workspace, read_json, write_json, write_whole
 from vuong.clock import Clock
@@ -28,13 +31,23 @@ _PEM: Final = serialization.Encoding.PEM
 SHORTEST_PASSPHRASE: Final = 10
 # A laptop whose clock was never set would make certificates that nobody accepts: 2026-01-01.
 _EARLIEST: Final = 1_767_225_600
+# What the broker's access list knows technicians by; who it is stands in another field of the subject.
+TECHNICIAN: Final = "technician"
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+def _name(common_name: str, person: str | None = None) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+    if person is not None:
+        attributes.append(x509.NameAttribute(NameOID.GIVEN_NAME, person))
+    return x509.Name(attributes)
 
 
-def private_pem(key: ec.EllipticCurvePrivateKey, passphrase: str | None = None) -> bytes:
+def technician_key(person: str) -> str:
+    """Return the name under which the certificates of a technician are listed and revoked."""
+    return f"{TECHNICIAN}:{person}"
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, passphrase: str | None = None) -> bytes:
     """Return a key as PKCS #8, encrypted where there is a passphrase."""
     how: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase is not None:
@@ -56,9 +69,14 @@ class Authority:
     """An opened CA; see `create` and `unlock`."""
 
     def __init__(
-        self, workspace: Workspace, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, clock: Clock
+        self,
+        workspace: Workspace,
+        certificate: x509.Certificate,
+        key: ec.EllipticCurvePrivateKey,
+        signer: ed25519.Ed25519PrivateKey,
+        clock: Clock,
     ) -> None:
-        self._workspace, self.certificate, self._key, self._clock = workspace, certificate, key, clock
+        self._workspace, self.certificate, self._key, self._signer, self._clock = workspace, certificate, key, signer, clock
 
     @property
     def pem(self) -> bytes:
@@ -68,19 +86,38 @@ class Authority:
     def _index(self) -> dict[str, Any]:
         return read_json(self._workspace.authority / "index.json")
 
-    def issue(self, common_name: str, hosts: list[str] | None = None) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        """Return a new certificate and its key; with `hosts` it is a server's, else a client's."""
+    @property
+    def update_key(self) -> str:
+        """Return the public key (hex) by which nodes know an update as ours."""
+        raw = serialization.PublicFormat.Raw
+        return self._signer.public_key().public_bytes(serialization.Encoding.Raw, raw).hex()
+
+    def sign_update(self, version: str, size: int, sha256: str) -> str:
+        """Return the signature (hex) of an update's manifest: see `firmware.update`."""
+        return self._signer.sign(signed_text(version, size, sha256)).hex()
+
+    def issue_technician(self, person: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        """Return a new certificate of a technician and its key."""
+        return self.issue(TECHNICIAN, person=person)
+
+    def issue(
+        self, common_name: str, hosts: list[str] | None = None, *, person: str | None = None
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        """Return a new certificate and its key; with `hosts` it is a server's, else a client's, with `person` a technician's."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = _now(self._clock)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         end = min(now + LEAF_DAYS * _DAY, self.certificate.not_valid_after_utc)
-        builder = _builder(_name(common_name), self.certificate.subject, key.public_key(), self._key.public_key(), now, end)
+        builder = _builder(
+            _name(common_name, person), self.certificate.subject, key.public_key(), self._key.public_key(), now, end
+        )
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName(_hosts(hosts)), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         index = self._index()
-        index[str(certificate.serial_number)] = {"name": common_name, "issued": int(now.timestamp()), "revoked": None}
+        listed = common_name if person is None else technician_key(person)
+        index[str(certificate.serial_number)] = {"name": listed, "issued": int(now.timestamp()), "revoked": None}
         write_json(self._workspace.authority / "index.json", index)
         return certificate, key
 
@@ -193,7 +230,7 @@ def create(workspace: Workspace, cooperative: str, passphrase: str, clock: Clock
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
-    authority = Authority(workspace, certificate, key, clock)
+    authority = Authority(workspace, certificate, key, _new_signer(workspace, passphrase), clock)
     write_whole(workspace.authority / "ca.crt", authority.pem)
     authority.write_list()
     write_whole(workspace.authority / "ca.key", private_pem(key, passphrase), 0o600)
@@ -219,4 +256,24 @@ def unlock(workspace: Workspace, passphrase: str, clock: Clock) -> Authority:
         raise WrongCall("passphrase_wrong") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise WrongCall("file_unreadable", file=workspace.authority / "ca.key", problem="no P-256 key")
-    return Authority(workspace, certificate, key, clock)
+    return Authority(workspace, certificate, key, _update_signer(workspace, passphrase), clock)
+
+
+def _new_signer(workspace: Workspace, passphrase: str) -> ed25519.Ed25519PrivateKey:
+    made = ed25519.Ed25519PrivateKey.generate()
+    write_whole(workspace.authority / "update.key", private_pem(made, passphrase), 0o600)
+    return made
+
+
+def _update_signer(workspace: Workspace, passphrase: str) -> ed25519.Ed25519PrivateKey:
+    """Return the key that signs updates; a CA of before there was one gets it now."""
+    path = workspace.authority / "update.key"
+    if not path.exists():
+        return _new_signer(workspace, passphrase)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
+    except (OSError, ValueError, TypeError) as error:
+        raise WrongCall("file_unreadable", file=path, problem=error) from None
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise WrongCall("file_unreadable", file=path, problem="no Ed25519 key")
+    return key

@@ -2,7 +2,8 @@
 
 ::
 
-    ca/           ca.crt, ca.key (encrypted), revoked.pem, serials.json
+    ca/           ca.crt, ca.key and update.key (encrypted), revoked.pem, index.json
+    technician/   ca.crt, technician.crt, technician.key: with which this laptop speaks to nodes through a gateway
     nodes/<id>/   config.json, node.crt, node.key
     registry.json nodes with their ponds, and what gateway and cloud have not been told yet
     firmware.json pinned firmware files
@@ -31,6 +32,7 @@ class Workspace:
         self.root = root or default_root()
         self.authority = self.root / "ca"
         self.nodes = self.root / "nodes"
+        self.technician = self.root / "technician"
         self.registry = self.root / "registry.json"
         self.pins = self.root / "firmware.json"
         self.log = self.root / "log" / "technician.log"

@@ -94,7 +94,7 @@ def enter(session: Session, authority: Authority, registry: Registry, config: di
     write_whole(folder / "node.key", private_pem(key), 0o600)
     write_whole(folder / "node.crt", certificate.public_bytes(Encoding.PEM))
     write_whole(folder / "ca.crt", authority.pem)
-    write_json(folder / "config.json", config)
+    write_json(folder / "config.json", {**config, "public_key": authority.update_key})
     registry.nodes[node] = {
         "pond": config["pond"],
         "gateway": config["broker"],
