@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-WHERE: Final = ("gateway", "app", "cloud")
+WHERE: Final = ("gateway", "app", "cloud", "node")  # a node tells of calibrations only
 
 
 class Acknowledgement(NamedTuple):

@@ -27,6 +27,15 @@ class Priority(IntEnum):
     NOTICE = 3
 
 
+# Seconds for which an alarm may be put aside: shrimp die within hours, and somebody must look again before that.
+LONGEST_SHELVING: Final[dict[Priority, int]] = {
+    Priority.SIREN: 3600,
+    Priority.CRITICAL: 3600,
+    Priority.WARNING: 24 * 3600,
+    Priority.NOTICE: 24 * 3600,
+}
+
+
 class Side(StrEnum):
     """Which limit a threshold alarm watches."""
 

@@ -3,22 +3,24 @@
 Both answer the paths below with the types below; `tests/e2e/test_api_conformance.py` asks the same of both. Times are UTC seconds. An error is
 ``{"detail": <sentence with field, value, remedy>}``.
 
-What people say (acknowledgement, hand reading, calibration) is an `Entry`: known by its id, never changed, so that gateway and cloud only ever
-unite their sets of entries, any number of times, in any order. What follows from a set is a pure function of it: of several
-acknowledgements of one alarm the earliest counts (`vuong.acknowledgement`).
+What people say (acknowledgement, shelving, hand reading, calibration) is an `Entry` (`vuong.contract.entry`). What follows from a set of them is
+a pure function of it: of several acknowledgements of one alarm the earliest counts (`vuong.acknowledgement`).
+
+What is done with an alarm: ``POST /alarms/{id}/acknowledgement``, ``/shelving`` (``{"minutes", "reason"}``), ``/unshelving``, ``/reset``; each takes
+``"revision"``, ``"time"`` and ``"id"`` too (`Posted`) and wants `Right.ACKNOWLEDGE`. The last three answer with the `AlarmDetail` as it is with
+that counted in (`put_aside`), or 409 where the alarm is in no state for it (`aside_fault`).
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from vuong.acknowledgement import WHERE, standing
 from vuong.acknowledgement import Acknowledgement as Said
-from vuong.quantities import QUANTITIES
+from vuong.acknowledgement import standing
+from vuong.alarms import ALARM_KINDS, LONGEST_SHELVING, State
+from vuong.contract.entry import CLOCK_TOLERANCE, HAND_QUANTITIES, Entry, EntryKind, entry_fault
 
 if TYPE_CHECKING:
     from typing import NotRequired, TypedDict
@@ -30,6 +32,9 @@ else:
         from typing_extensions import TypedDict
     except ModuleNotFoundError:
         from typing import NotRequired, TypedDict
+
+# Of `vuong.contract.entry`, for who works with the API.
+__all__ = ["CLOCK_TOLERANCE", "HAND_QUANTITIES", "Entry", "EntryKind", "entry_fault"]
 
 ROOT: Final = "/api/v1"
 ME: Final = ROOT + "/me"
@@ -43,8 +48,6 @@ ENTRIES: Final = ROOT + "/entries"  # gateway ↔ cloud only
 # A browser session writes only with the form token of its page in this header; who comes with a bearer token needs none.
 FORM_HEADER: Final = "X-Vuong-Form-Token"
 
-# How far ahead of our own clock somebody else's may go.
-CLOCK_TOLERANCE: Final = 300
 MOST_ENTRIES: Final = 500  # in one exchange between gateway and cloud
 
 
@@ -52,7 +55,7 @@ class Right(StrEnum):
     """What a signed-in device may do."""
 
     READ = "read"
-    ACKNOWLEDGE = "acknowledge"
+    ACKNOWLEDGE = "acknowledge"  # and put aside for a while, and reset
     ENTER = "enter"  # hand readings
     CALIBRATE = "calibrate"
 
@@ -66,48 +69,6 @@ RIGHTS: Final[dict[str, frozenset[Right]]] = {
     "official": frozenset({Right.READ}),
     "gateway": frozenset({Right.READ}),  # it exchanges entries that people made; it makes none of its own
 }
-
-
-class HandQuantity(TypedDict):
-    """What is measured with a test kit or a meter in the hand: unit and the range of what can be."""
-
-    unit: str
-    low: float
-    high: float
-
-
-# Those of the probes, and those that only a kit measures (ranges: far beyond what shrimp live in, to catch a slip of the finger).
-HAND_QUANTITIES: Final[dict[str, HandQuantity]] = {
-    **{q.name: {"unit": q.unit, "low": q.low, "high": q.high} for q in QUANTITIES.values()},
-    "alkalinity": {"unit": "mg/L", "low": 0.0, "high": 1000.0},  # as CaCO3
-    "tan": {"unit": "mg/L", "low": 0.0, "high": 100.0},  # total ammonia nitrogen
-    "nitrite": {"unit": "mg/L", "low": 0.0, "high": 100.0},  # as NO2
-    "h2s": {"unit": "mg/L", "low": 0.0, "high": 20.0},
-}
-
-
-class EntryKind(StrEnum):
-    """What somebody said."""
-
-    ACKNOWLEDGEMENT = "acknowledgement"
-    HAND_READING = "hand_reading"
-    CALIBRATION = "calibration"
-
-
-class Entry(TypedDict):
-    """What a person said: when (`at`), who (`by`), and where (one of `vuong.acknowledgement.WHERE`).
-
-    `content` by kind: ``{"alarm", "revision"}`` (of the alarm as the person saw it); ``{"quantity", "value", "note"}``;
-    ``{"node", "quantity", "points", "note"}`` with points of ``[reference, measured]``.
-    """
-
-    id: str
-    kind: str
-    pond: str
-    at: int
-    by: str
-    where: str
-    content: dict[str, Any]
 
 
 class Me(TypedDict):
@@ -175,7 +136,12 @@ class Live(TypedDict):
 
 
 class AlarmDetail(TypedDict):
-    """An alarm with its texts in the asker's language; `acknowledged_by` and `acknowledged_where` are of the earliest acknowledgement."""
+    """An alarm with its texts in the asker's language (``?language=vi|en|km``).
+
+    `acknowledged_by` and `acknowledged_where` are of the earliest acknowledgement; `shelved_until` (UTC seconds), `shelved_by` and
+    `shelved_reason` of what put it aside, ``None`` where nobody did; `suppressed_by` is the kind of the alarm that speaks for it, or
+    ``maintenance``.
+    """
 
     id: str
     revision: int
@@ -196,6 +162,20 @@ class AlarmDetail(TypedDict):
     confidence: str
     cause: str
     advice: str
+    shelved_until: NotRequired[int | None]
+    shelved_by: NotRequired[str | None]
+    shelved_reason: NotRequired[str | None]
+    suppressed_by: NotRequired[str | None]
+
+
+class Aside(TypedDict):
+    """Where an alarm stands once what people did with it is counted in; its fields are those of `AlarmDetail`."""
+
+    state: str
+    shelved_until: int | None
+    shelved_by: str | None
+    shelved_reason: str | None
+    suppressed_by: str | None
 
 
 class Acknowledgement(TypedDict):
@@ -222,7 +202,10 @@ class HandReading(TypedDict):
 
 
 class Calibration(TypedDict):
-    """A probe that somebody calibrated: points of ``[reference, measured]``."""
+    """A probe that somebody calibrated: points of ``[reference, measured]``.
+
+    What a node tells of its own calibrations (`where` is ``node``) also has `method`, `lot`, and the probe's numbers `before` and `after`.
+    """
 
     id: str
     pond: str
@@ -233,6 +216,10 @@ class Calibration(TypedDict):
     note: str
     by: str
     where: str
+    method: NotRequired[str]
+    lot: NotRequired[str]
+    before: NotRequired[list[float]]
+    after: NotRequired[list[float]]
 
 
 class Posted(TypedDict):
@@ -255,102 +242,6 @@ class EntryReply(TypedDict):
 
     accepted: list[str]
     refused: dict[str, str]
-
-
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
-_NODE: Final = re.compile(r"[0-9a-f]{16}")
-
-
-def _number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
-
-
-def _text(value: object, longest: int, shortest: int = 1) -> bool:
-    return isinstance(value, str) and shortest <= len(value) <= longest and value.isprintable()
-
-
-def _content_fault(kind: str, content: Mapping[str, Any]) -> str | None:
-    known, find = _CONTENTS[kind]
-    unknown = sorted(set(content) - known)
-    return f"{unknown[0]} is not known; known are {', '.join(sorted(known))}" if unknown else find(content)
-
-
-def _acknowledgement_fault(content: Mapping[str, Any]) -> str | None:
-    alarm, revision = content.get("alarm"), content.get("revision")
-    if not _text(alarm, 200):
-        return f"alarm is {alarm!r:.60}; send the id of an alarm"
-    if type(revision) is not int or not 0 <= revision < 2**31:
-        return f"revision is {revision!r:.60}; send the alarm's revision that was seen"
-    return None
-
-
-def _measured_fault(content: Mapping[str, Any]) -> str | None:
-    if content.get("quantity") not in tuple(HAND_QUANTITIES):
-        return f"quantity is {content.get('quantity')!r:.60}; send one of {', '.join(HAND_QUANTITIES)}"
-    return None if _text(content.get("note", ""), 500, 0) else "note is not usable; send up to 500 letters on one line"
-
-
-def _hand_reading_fault(content: Mapping[str, Any]) -> str | None:
-    fault = _measured_fault(content)
-    if fault is not None:
-        return fault
-    quantity, value = content["quantity"], content.get("value")
-    found = HAND_QUANTITIES[quantity]
-    low, high, unit = found["low"], found["high"], found["unit"]
-    return None if _number(value, low, high) else f"value is {value!r:.60}; send {quantity} from {low:g} to {high:g} {unit}"
-
-
-def _calibration_fault(content: Mapping[str, Any]) -> str | None:
-    fault = _measured_fault(content)
-    if fault is not None:
-        return fault
-    node, points = content.get("node"), content.get("points")
-    if not isinstance(node, str) or not _NODE.fullmatch(node):
-        return f"node is {node!r:.60}; send an EUI-64: 16 lower-case hex digits"
-    if not isinstance(points, list) or not 1 <= len(points) <= 5:
-        return f"points is {points!r:.60}; send one to five pairs of [reference, measured]"
-    for point in points:
-        if not isinstance(point, list) or len(point) != 2 or not all(_number(p, -1e6, 1e6) for p in point):
-            return f"points has {point!r:.60}; send pairs of numbers [reference, measured]"
-    return None
-
-
-_CONTENTS: Final[dict[str, tuple[set[str], Callable[[Mapping[str, Any]], str | None]]]] = {
-    EntryKind.ACKNOWLEDGEMENT: ({"alarm", "revision"}, _acknowledgement_fault),
-    EntryKind.HAND_READING: ({"quantity", "value", "note"}, _hand_reading_fault),
-    EntryKind.CALIBRATION: ({"quantity", "node", "points", "note"}, _calibration_fault),
-}
-
-
-def entry_fault(row: object, now: float) -> str | None:  # noqa: PLR0911 - one a fault
-    """Return what is wrong with an entry (field, value, remedy), ``None`` where nothing is.
-
-    Parameters
-    ----------
-    row : what came in
-    now : our UTC seconds; an entry from the future is a wrong clock
-    """
-    if not isinstance(row, dict):
-        return f"entry is {type(row).__name__}; send an object"
-    if not isinstance(row.get("id"), str) or not _ID.fullmatch(row["id"]):
-        return f"id is {row.get('id')!r:.60}; send 8 to 64 letters and digits, such as a UUID"
-    if row.get("kind") not in set(EntryKind):
-        return f"kind is {row.get('kind')!r:.60}; send one of {', '.join(EntryKind)}"
-    if row.get("where") not in WHERE:
-        return f"where is {row.get('where')!r:.60}; send one of {', '.join(WHERE)}"
-    for name, longest in (("pond", 200), ("by", 120)):
-        if not _text(row.get(name), longest):
-            return f"{name} is {row.get(name)!r:.60}; send a text of up to {longest} letters"
-    at = row.get("at")
-    if type(at) is not int or at < 0:
-        return f"time is {at!r:.60}; send UTC seconds"
-    if at > now + CLOCK_TOLERANCE:
-        return f"time is {at}, which is {at - now:.0f} s ahead of here; set the clock right and send it again"
-    content = row.get("content")
-    if not isinstance(content, dict):
-        return f"content is {type(content).__name__}; send an object"
-    unknown = sorted(set(row) - set(Entry.__annotations__))
-    return f"{unknown[0]} is not known" if unknown else _content_fault(row["kind"], content)
 
 
 def standing_acknowledgement(
@@ -383,6 +274,75 @@ def acknowledged_state(state: str, *, acknowledged: bool) -> str:
     return after.get(state, state) if acknowledged else state
 
 
+# What may be done with an alarm, and in which states (`gateway.alarms.states` has the whole table).
+_FITTING: Final[dict[str, tuple[str, ...]]] = {
+    EntryKind.SHELVING: (State.UNACKNOWLEDGED, State.ACKNOWLEDGED),
+    EntryKind.UNSHELVING: (State.SHELVED,),
+    EntryKind.RESET: (State.LATCHED, State.LATCHED_ACKNOWLEDGED),
+}
+
+
+def counts(entry: Entry, state: str, numbers: Mapping[str, Any]) -> bool:
+    """Return whether a shelving, unshelving or reset means anything to an alarm as it stands.
+
+    It must fit the state, and be of what the alarm has said since it last called: an alarm that called again must be looked at again. So a
+    repeat of what was carried out and is over changes nothing.
+    """
+    since = "latched" if entry["kind"] == EntryKind.RESET else "annunciated"
+    return state in _FITTING[entry["kind"]] and entry["content"]["revision"] >= int(numbers.get(since, 0))
+
+
+def put_aside(state: str, numbers: Mapping[str, Any], entries: Iterable[Entry], now: float) -> Aside:
+    """Return where an alarm stands, with what people did counted in that its gateway may not have met yet.
+
+    Parameters
+    ----------
+    state : of the alarm's row, with its acknowledgement counted in (`acknowledged_state`)
+    numbers : of the row
+    entries : shelvings, unshelvings and resets of this alarm that are known here; others are passed by
+    now : UTC seconds
+    """
+    found: Aside = {
+        "state": state,
+        "shelved_until": numbers.get("shelved_until"),
+        "shelved_by": numbers.get("shelved_by"),
+        "shelved_reason": numbers.get("shelved_reason"),
+        "suppressed_by": numbers.get("suppressed_by"),
+    }
+    for entry in sorted((e for e in entries if e["kind"] in _FITTING), key=lambda e: (e["at"], e["id"])):
+        if not counts(entry, found["state"], numbers):
+            continue
+        if entry["kind"] == EntryKind.SHELVING:
+            until = entry["at"] + 60 * int(entry["content"]["minutes"])
+            if until > now:
+                reason = str(entry["content"]["reason"])
+                found |= {"state": State.SHELVED, "shelved_until": until, "shelved_by": entry["by"], "shelved_reason": reason}
+        elif entry["kind"] == EntryKind.UNSHELVING:
+            found |= {"state": State.UNACKNOWLEDGED, "shelved_until": None, "shelved_by": None, "shelved_reason": None}
+        else:
+            found["state"] = State.RETURNED if found["state"] == State.LATCHED else State.NORMAL
+    return found
+
+
+def aside_fault(entry: Entry, kind: str, state: str, numbers: Mapping[str, Any]) -> str | None:
+    """Return why a shelving, unshelving or reset cannot be carried out (answer 409), ``None`` where it can.
+
+    Parameters
+    ----------
+    entry : what somebody wants
+    kind, state, numbers : of the alarm as it stands (`put_aside`)
+    """
+    if state not in _FITTING[entry["kind"]]:
+        fitting = " or ".join(_FITTING[entry["kind"]])
+        return f"the alarm is {state}; {entry['kind']} is for one that is {fitting}: look at it again"
+    if not counts(entry, state, numbers):
+        return f"revision is {entry['content']['revision']}, and the alarm has called again since: look at it again"
+    longest = LONGEST_SHELVING[ALARM_KINDS[kind].priority] // 60
+    if entry["kind"] == EntryKind.SHELVING and entry["content"]["minutes"] > longest:
+        return f"minutes is {entry['content']['minutes']}; an alarm of this priority may be shelved for up to {longest}"
+    return None
+
+
 def hand_reading(entry: Entry) -> HandReading:
     """Return an entry as a hand reading."""
     content = entry["content"]
@@ -402,7 +362,7 @@ def hand_reading(entry: Entry) -> HandReading:
 def calibration(entry: Entry) -> Calibration:
     """Return an entry as a calibration."""
     content = entry["content"]
-    return {
+    found: Calibration = {
         "id": entry["id"],
         "pond": entry["pond"],
         "node": content["node"],
@@ -413,3 +373,7 @@ def calibration(entry: Entry) -> Calibration:
         "by": entry["by"],
         "where": entry["where"],
     }
+    for name in ("method", "lot", "before", "after"):
+        if name in content:
+            found[name] = content[name]
+    return found
