@@ -23,6 +23,7 @@ from cloud.alerts import pages as alerts_pages
 from cloud.context import Context, NotSignedInError
 from cloud.entries import api as entries_api
 from cloud.farms import api as farms_api
+from cloud.farms import devices_api
 from cloud.farms import pages as farm_pages
 from cloud.farms import records_api as farm_records_api
 from cloud.operations import health
@@ -56,7 +57,7 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
 # What can be served apart: a capability's routes by its name.
 CAPABILITIES: Final = {
     "accounts": (accounts_api, accounts_pages, oidc_pages),
-    "farms": (farms_api, farm_records_api, farm_pages),
+    "farms": (farms_api, farm_records_api, devices_api, farm_pages),
     "telemetry": (telemetry_api, records_api),
     "alerts": (alerts_api, alerts_pages),
     "entries": (entries_api,),

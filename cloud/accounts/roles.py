@@ -43,7 +43,7 @@ class Right(StrEnum):
 _OWN: Final[dict[Role, frozenset[Right]]] = {
     Role.FARMER: frozenset({Right.RECORD}),
     Role.TECHNICIAN: frozenset({Right.RECORD, Right.PONDS, Right.DEVICES, Right.CORRECT}),
-    Role.MANAGER: frozenset({Right.RECORD, Right.PONDS, Right.CORRECT, Right.EXPORT, Right.AUDIT, Right.PEOPLE}),
+    Role.MANAGER: frozenset({Right.RECORD, Right.PONDS, Right.DEVICES, Right.CORRECT, Right.EXPORT, Right.AUDIT, Right.PEOPLE}),
     Role.OFFICIAL: frozenset({Right.EXPORT}),
     Role.ADMINISTRATOR: frozenset(Right),
 }

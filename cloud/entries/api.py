@@ -157,7 +157,7 @@ def post_calibration(
     """Take the record of a calibration: ``{"node", "quantity", "points": [[reference, measured], …], "note"?, "time"?, "id"?}``."""
     _require(request, cloud, asker, Right.CALIBRATE)
     found, content = _pond(records, pond), _known(posted, "node", "quantity", "points", "note")
-    nodes = [node.eui for node in found.nodes]
+    nodes = [node.eui for node in found.nodes if node.revoked is None]
     if content.get("node") not in nodes:
         raise HTTPException(422, f"node is {content.get('node')!r:.60}; nodes of this pond are {', '.join(nodes) or 'none'}")
     entry = new_entry(cloud, asker, _where(request), EntryKind.CALIBRATION, found, content, posted)

@@ -53,6 +53,5 @@ def get_pond(pond: str, records: Records) -> PondDetail:
     found = service.pond(records, pond)
     if found is None:
         raise HTTPException(404, f"pond {pond!r:.60} is not known")
-    return PondDetail(
-        **_summary(found), limits=asdict(limits_of(found.species, found.limits)), nodes=[node.eui for node in found.nodes]
-    )
+    nodes = [node.eui for node in found.nodes if node.revoked is None]
+    return PondDetail(**_summary(found), limits=asdict(limits_of(found.species, found.limits)), nodes=nodes)

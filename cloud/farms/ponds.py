@@ -1,4 +1,4 @@
-"""Creating ponds, nodes and gateways and changing them."""
+"""Creating ponds and gateways and changing them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from cloud.accounts.access import Work
 from cloud.farms.outline import OutlineError, outline
-from cloud.farms.tables import Cooperative, Gateway, Node, Pond
+from cloud.farms.tables import Cooperative, Gateway, Pond
 from vuong.limits import SPECIES, limits_of
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_EUI: Final = re.compile(r"[0-9a-f]{16}")
 _RANGES: Final = {"area": (1, 1e7, "m²"), "depth": (0.1, 20, "m"), "longitude": (-180, 180, "°"), "latitude": (-90, 90, "°")}
 
 
@@ -117,29 +116,6 @@ def create(work: Work, given: dict[str, Any]) -> Pond:
         raise FieldError(f"id is {identity!r}, which a pond has already; give another") from None
     work.done("pond.created", f"pond:{pond.id}", pond.cooperative_id)
     return pond
-
-
-def place_node(work: Work, eui: object, pond: Pond) -> Node:
-    """Say that a node stands in a pond, a new one or one of the same scope that stood elsewhere.
-
-    Raises
-    ------
-    FieldError
-        if it is no EUI-64, or somebody else's
-    """
-    if not isinstance(eui, str) or not _EUI.fullmatch(eui):
-        raise FieldError(f"node is {eui!r:.60}; give an EUI-64: 16 lower-case hex digits")
-    node = work.session.scalar(select(Node).where(Node.eui == eui)) or Node(eui=eui)
-    before = node.pond_id
-    node.pond_id, node.cooperative_id = pond.id, pond.cooperative_id
-    work.session.add(node)
-    try:
-        work.session.flush()
-    except IntegrityError:
-        work.session.rollback()
-        raise FieldError(f"node is {eui!r}, which belongs to another co-op; ask them to give it up") from None
-    work.done("node.placed", f"node:{eui}", pond.cooperative_id, pond=pond.id, before=before)
-    return node
 
 
 def add_gateway(work: Work, identity: object, name: object, cooperative: object) -> Gateway:

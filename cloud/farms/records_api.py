@@ -1,4 +1,4 @@
-"""``/api/v1``: ponds written, nodes and gateways, crops, the pond diary, certification records, administrative units."""
+"""``/api/v1``: ponds written, crops, the pond diary, certification records, administrative units."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from pydantic import BaseModel, Field
-from sqlalchemy import select
 
 from cloud.accounts.access import ApiWriter, Work
 from cloud.accounts.roles import Right
-from cloud.accounts.tokens import rotate_gateway
 from cloud.context import Asker, Cloud, Records, demand
 from cloud.farms import certification, diary, ponds, service, units
 from cloud.farms.diary import DiaryError
 from cloud.farms.ponds import FieldError
-from cloud.farms.tables import Crop, DiaryEntry, Gateway, Node, Pond
+from cloud.farms.tables import Crop, DiaryEntry, Pond
 from cloud.tenancy import ScopedSession
 from vuong.contract.api import PONDS, ROOT
 
@@ -65,27 +63,6 @@ class NewDiaryRow(BaseModel):
     time: int | None = Field(None, ge=0, le=_LATEST)
     replaces: int | None = Field(None, ge=1, le=2**31 - 1)
     id: str | None = Field(None, max_length=64)
-
-
-class Device(BaseModel):
-    """A node and its pond."""
-
-    node: str
-    pond: str
-
-
-class GatewayRow(BaseModel):
-    """A gateway."""
-
-    id: str
-    name: str
-    cooperative: str
-
-
-class GatewayWithToken(GatewayRow):
-    """A gateway and its new token, told this once."""
-
-    token: str
 
 
 def _pond(session: ScopedSession, name: str) -> Pond:
@@ -201,41 +178,6 @@ def get_certification(
     """Return a pond's record for a certification body, hash-chained; needs the right ``export``."""
     demand(asker, Right.EXPORT)
     return certification.record(records, _pond(records, pond), standard, cloud.clock.now())
-
-
-@router.get(ROOT + "/nodes")
-def get_nodes(records: Records) -> list[Device]:
-    """Return the nodes and where they stand."""
-    return [Device(node=node.eui, pond=node.pond_id) for node in records.scalars(select(Node).order_by(Node.eui))]
-
-
-@router.post(ROOT + "/nodes", status_code=201)
-def post_node(device: Device, work: Annotated[Work, Depends(ApiWriter(Right.DEVICES))]) -> Device:
-    """Say that a node stands in a pond."""
-    try:
-        node = ponds.place_node(work, device.node, _pond(work.session, device.pond))
-    except FieldError as error:
-        raise HTTPException(422, str(error)) from None
-    return Device(node=node.eui, pond=node.pond_id)
-
-
-@router.get(ROOT + "/gateways")
-def get_gateways(records: Records) -> list[GatewayRow]:
-    """Return the gateways."""
-    found = records.scalars(select(Gateway).order_by(Gateway.id))
-    return [GatewayRow(id=row.id, name=row.name, cooperative=row.cooperative_id) for row in found]
-
-
-@router.post(ROOT + "/gateways", status_code=201)
-def post_gateway(row: GatewayRow, work: Annotated[Work, Depends(ApiWriter(Right.DEVICES))]) -> GatewayWithToken:
-    """Create a gateway and tell its token, this once."""
-    cloud, asker = work.cloud, work.principal
-    try:
-        made = ponds.add_gateway(work, row.id, row.name, row.cooperative)
-    except FieldError as error:
-        raise HTTPException(422, str(error)) from None
-    token = rotate_gateway(cloud.engine, made.id, now=cloud.wall.now(), actor=asker.actor, scope=asker.scope, overlap=0)
-    return GatewayWithToken(id=made.id, name=made.name, cooperative=made.cooperative_id, token=token)
 
 
 @router.get(ROOT + "/units")

@@ -60,13 +60,21 @@ class Pond(Base, OfCooperative):
 
 
 class Node(Base, OfCooperative):
-    """A node in a pond; `id` is what the wide tables carry, `eui` the EUI-64 that it sends."""
+    """A node in a pond; `id` is what the wide tables carry, `eui` the EUI-64 that it sends, the rest as `vuong.contract.registration`."""
 
     __tablename__ = "nodes"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     eui: Mapped[str] = mapped_column(unique=True)
     pond_id: Mapped[str] = mapped_column(ForeignKey("ponds.id"), index=True)
+    gateway: Mapped[str | None]
+    probes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    firmware: Mapped[str | None]
+    certificate: Mapped[str | None]
+    installed: Mapped[int | None] = mapped_column(BigInteger)
+    revoked: Mapped[int | None] = mapped_column(BigInteger)
+    revoked_by: Mapped[str | None]
+    revoked_reason: Mapped[str | None]
     pond: Mapped[Pond] = relationship(back_populates="nodes")
 
 

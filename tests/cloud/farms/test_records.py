@@ -1,4 +1,4 @@
-"""Ponds, crops, the diary, nodes, gateways and certification records over the JSON API."""
+"""Ponds, crops, the diary and certification records over the JSON API."""
 
 from __future__ import annotations
 
@@ -18,25 +18,11 @@ from sqlalchemy import Engine
 from cloud.accounts import audit
 from cloud.farms.kinds import KINDS, fault
 from cloud.farms.outline import OutlineError, ground_area, outline
-from tests.cloud.batches import NOW, PASSWORD, batch, sample
+from tests.cloud.batches import NOW
 from vuong.command import main
 
 SQUARE = [[105.90, 9.60], [105.901, 9.60], [105.901, 9.6005], [105.90, 9.6005], [105.90, 9.60]]
 FEED = {"kind": "feed", "content": {"mass": 12.5, "product": "Thức ăn số 3"}}
-
-
-@pytest.fixture
-def ask(client: httpx.Client) -> Callable[..., httpx.Response]:
-    """Give a function that asks as somebody with an app."""
-    held: dict[str, str] = {}
-
-    def send(who: str, method: str, path: str, **more: object) -> httpx.Response:
-        if who not in held:
-            reply = client.post("/api/v1/devices", json={"login": who, "password": PASSWORD})
-            held[who] = reply.json()["token"]
-        return client.request(method, f"/api/v1{path}", headers={"Authorization": f"Bearer {held[who]}"}, **more)  # type: ignore[arg-type]
-
-    return send
 
 
 @given(st.floats(-180, 179), st.floats(-60, 60), st.floats(1e-4, 5e-3), st.floats(1e-4, 5e-3))
@@ -144,52 +130,6 @@ def test_a_new_crop_ends_the_one_before(ask: Callable[..., httpx.Response]) -> N
     rows = ask("sau", "GET", "/ponds/ao-a1/crops").json()
     assert [(row["started"], row["ended"]) for row in rows] == [("2026-09-01", None), ("2026-03-01", "2026-09-01")]
     assert ask("sau", "GET", "/ponds/ao-a1").json()["species"] == "monodon"
-
-
-def test_nodes_and_gateways(
-    ask: Callable[..., httpx.Response], engine: Engine, run: Callable[..., int], post: Callable[..., Any]
-) -> None:
-    assert ask("sau", "POST", "/nodes", json={"node": "00000000000000a9", "pond": "ao-a1"}).status_code == 403
-    assert run("user", "role", "sau", "technician") == 0
-    tech = "sau"
-    assert (
-        ask(tech, "POST", "/nodes", json={"node": "00000000000000a9", "pond": "ao-a1"}).status_code == 401
-    )  # role changed: sign in anew
-    assert ask("kythuat", "POST", "/nodes", json={"node": "00000000000000a9", "pond": "ao-a1"}).status_code == 201
-    assert ask("kythuat", "POST", "/nodes", json={"node": "00000000000000a9", "pond": "ao-a2"}).json()["pond"] == "ao-a2"
-    for node in ("00000000000000b1", "zz"):  # another co-op's; no EUI
-        assert ask("kythuat", "POST", "/nodes", json={"node": node, "pond": "ao-a1"}).status_code == 422
-    assert len(ask("kythuat", "GET", "/nodes").json()) == 3
-    new = {"id": "gw-c", "name": "Cổng mới", "cooperative": "coop-a"}
-    assert ask("kythuat", "POST", "/gateways", json=new | {"cooperative": "coop-b"}).status_code == 422
-    made = ask("kythuat", "POST", "/gateways", json=new)
-    assert made.status_code == 201, made.text
-    assert ask("kythuat", "POST", "/gateways", json=new).status_code == 422
-    assert {row["id"] for row in ask("kythuat", "GET", "/gateways").json()} == {"gw-a", "gw-c"}
-    sent = post(batch([sample(1, do=5.0)]) | {"gateway": "gw-a"}, Authorization=f"Bearer {made.json()['token']}")
-    assert sent.status_code in {200, 403, 422}
-
-
-@pytest.fixture
-def run(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Give a function that runs ``vuong cloud …``; there is a technician."""
-    from cloud.accounts import people
-
-    people.add(
-        engine,
-        login="kythuat",
-        name="Kỹ thuật",
-        role="technician",
-        cooperative="coop-a",
-        password=PASSWORD,
-        now=NOW,
-        actor="test",
-    )
-
-    def call(*words: str) -> int:
-        return main(["cloud", *words, "--database", engine.url.render_as_string(hide_password=False)])
-
-    return call
 
 
 def test_a_record_grows_at_its_end_and_tells_tampering(
