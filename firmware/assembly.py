@@ -61,8 +61,7 @@ def _ezo(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG0
 def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
     from firmware.probes.ads1115 import Ads1115, AnalogPh  # noqa: PLC0415
 
-    entry = ledger.newest("ph")
-    slope, offset = entry["after"] if entry else (100.0, 0.0)
+    slope, offset = ledger.numbers("ph", 2) or (100.0, 0.0)
     return AnalogPh(
         Ads1115(buses.i2c(), spec.get("address", 0x48)),
         spec["channel"],
@@ -76,8 +75,7 @@ def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
 def _galvanic_oxygen(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
     from firmware.probes.ads1115 import Ads1115, GalvanicOxygen  # noqa: PLC0415
 
-    entry = ledger.newest("do")
-    air, temperature, zero = entry["after"] if entry else (spec["air"], spec["air_temperature"], 0.0)
+    air, temperature, zero = ledger.numbers("do", 3) or (spec["air"], spec["air_temperature"], 0.0)
     return GalvanicOxygen(
         Ads1115(buses.i2c(), spec.get("address", 0x48)), spec["channel"], air=air, air_temperature=temperature, zero=zero
     )
@@ -111,8 +109,16 @@ KINDS: "dict[str, Callable[[Spec, Buses, Ledger], Probe]]" = {
 }
 
 
-def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger") -> "list[Probe]":
+# quantity: how many numbers the calibration of a digital probe has (`firmware.probes.corrected`)
+CORRECTED = {"ph": 2, "do": 2, "conductivity": 2, "temperature": 1}
+
+
+def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger", *, raw: bool = False) -> "list[Probe]":
     """Return the probes in the order in which they are read.
+
+    Parameters
+    ----------
+    raw : without median and check for water, and every probe that can be calibrated with its ``raw``: for a technician
 
     Raises
     ------
@@ -127,13 +133,25 @@ def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger") -> "list[Probe]"
             probe = KINDS[spec["kind"]](spec, buses, ledger)
         except KeyError as error:
             raise ValueError(f"probe {spec['kind']!r} lacks the field {error}")  # noqa: B904 (MicroPython does not chain)
-        if "spread" in spec:
-            from firmware.probes.combined import Median  # noqa: PLC0415
+        if probe.quantity in CORRECTED and not hasattr(probe, "raw"):
+            numbers = ledger.numbers(probe.quantity, CORRECTED[probe.quantity])
+            if numbers or raw:
+                from firmware.probes.corrected import NEUTRAL, Corrected  # noqa: PLC0415
 
-            probe = Median(probe, spread=spec["spread"])
-        if spec.get("in_water"):
-            from firmware.probes.combined import InWater  # noqa: PLC0415
-
-            probe = InWater(probe)
+                probe = Corrected(probe, numbers or list(NEUTRAL[probe.quantity][0]))
+        if not raw:
+            probe = _wrapped(probe, spec)
         made.append(probe)
     return made
+
+
+def _wrapped(probe: "Probe", spec: "Spec") -> "Probe":
+    if "spread" in spec:
+        from firmware.probes.combined import Median  # noqa: PLC0415
+
+        probe = Median(probe, spread=spec["spread"])
+    if spec.get("in_water"):
+        from firmware.probes.combined import InWater  # noqa: PLC0415
+
+        probe = InWater(probe)
+    return probe

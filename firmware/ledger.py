@@ -53,6 +53,11 @@ class Ledger:
         found = [e for e in self._entries if e["quantity"] == quantity]
         return found[-1] if found else None
 
+    def numbers(self, quantity: str, count: int) -> "list[float] | None":
+        """Return the numbers in force, ``None`` where there are none, or not `count` of them: the probe was of another kind."""
+        entry = self.newest(quantity)
+        return entry["after"] if entry is not None and len(entry["after"]) == count else None
+
     def state(self, quantity: str, now: int) -> str:
         """Return ``never``, ``fine``, ``due`` or ``overdue``."""
         entry = self.newest(quantity)

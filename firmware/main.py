@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.boundaries import Dial, Module, OnMessage, Probe, Will
+    from firmware.technician import Technician
     from firmware.update import Updater
 
 _WATCHDOG_MS = 60000
@@ -138,7 +139,8 @@ class Device:
         self._update_path = root + "/update.json"
         self.trial = files.load(self._update_path).get("installed") == VERSION
         self.clock = BoardClock(self._rtc, saved[3] if saved else None)
-        ledger = Ledger(root + "/calibration.json")
+        ledger = self._ledger = Ledger(root + "/calibration.json")
+        self._helper: "Technician | None" = None
         supply = Supply(machine.ADC(machine.Pin(config["battery_pin"]))) if "battery_pin" in config else None
         queue = FlashQueue(root + "/queue")
         if saved is not None:
@@ -171,9 +173,26 @@ class Device:
 
     def _commands(self) -> "dict[str, Any]":
         commands: "dict[str, Any]" = {"restart": self._restart}
+        for name in ("stay", "probe", "calibrate", "calibrations", "test"):
+            commands[name] = self._technician
         if "public_key" in self.config:
             commands["update"] = commands["piece"] = self._update
         return commands
+
+    def _technician(self, message: "dict[str, Any]") -> "Any":  # noqa: ANN401 (a coroutine, of another type on MicroPython)
+        gc.collect()
+        if self._helper is None:
+            from firmware.technician import Technician  # noqa: PLC0415 (needed a few times a year)
+
+            self._helper = Technician(self.config, self._machine, self.clock, self._ledger, self.node, self.wifi)
+        return self._helped(message)
+
+    async def _helped(self, message: "dict[str, Any]") -> "dict[str, Any]":
+        assert self._helper is not None  # noqa: S101 (for the type checker)
+        reply = await self._helper.carry_out(message)
+        if message["do"] == "calibrate" and not self.safe:
+            self.node.probes = self._probes(self._ledger)
+        return reply
 
     def _update(self, message: "dict[str, Any]") -> "dict[str, Any]":
         gc.collect()

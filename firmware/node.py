@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from firmware.settings import Settings
 
 __all__ = ["Node", "NodeConfig"]
+_MOST_ORDERS = 8
+_LINGER = 0.5  # real seconds on the air after all is sent, so that a command sent at its news still arrives
 _TIGHT = sys.implementation.name == "micropython"
 
 
@@ -110,7 +112,9 @@ class Node:
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
         self._status_due = True
         self._stage: str = NORMAL
-        self._wake, self._sample_now = asyncio.Event(), asyncio.Event()
+        self._wake, self._ordered = asyncio.Event(), asyncio.Event()
+        self._orders: "list[dict[str, Any]]" = []
+        self._stay: "tuple[Stopwatch, float] | None" = None
         self._reading = asyncio.Lock()  # the probes share their buses
         self._tasks: "list[Task]" = []
         self._over, self._ended = asyncio.Event(), asyncio.Event()
@@ -132,7 +136,7 @@ class Node:
 
     async def run(self) -> None:
         """Sample and send until cancelled or stopped; raise what no part of it could handle, so that a watchdog or supervisor restarts the node."""
-        await self._run([self._sampling(), self._sampling_on_command(), self._sending(), self._reporting(), self.link.run()])
+        await self._run([self._sampling(), self._obeying(), self._sending(), self._reporting(), self.link.run()])
 
     async def _run(self, parts: "list[Coroutine[Any, Any, None]]") -> None:
         self._tasks = [asyncio.create_task(self._guarded(part)) for part in parts]
@@ -160,16 +164,29 @@ class Node:
         whether the gateway has acknowledged everything; the status stays ``online``, for the node only sleeps
         """
         await self.sample()
-        running, taken = asyncio.create_task(self._run([self._sending(), self.link.run()])), Stopwatch()
+        running, taken = asyncio.create_task(self._run([self._sending(), self._obeying(), self.link.run()])), Stopwatch()
         # One failed try is enough: the next cycle tries again, and the radio is what empties the battery.
-        while taken.seconds() < limit and not self._over.is_set() and not self.link.failures and self._busy(taken.seconds()):  # noqa: ASYNC110 (three owners)
+        quiet = Stopwatch()
+        while not self._over.is_set() and not self.link.failures and quiet.seconds() < _LINGER:
             await asyncio.sleep(0.05)
+            if self._busy(taken.seconds()):
+                quiet.reset()
+            if taken.seconds() >= limit and not self._staying():
+                break
         await self.stop(say=False)
         await running
         return not self.queue.held()
 
     def _busy(self, awake: float) -> bool:
-        return self.queue.held() > 0 or self._status_due or bool(self._replies) or awake < self.config.awake_for
+        waiting = self._status_due or self._replies or self._orders or self._reading.locked()
+        return bool(waiting) or self.queue.held() > 0 or awake < self.config.awake_for or self._staying()
+
+    def stay(self, seconds: float) -> None:
+        """Stay awake and on the air for `seconds` from now, in a cycle between deep sleeps."""
+        self._stay = (Stopwatch(), seconds)
+
+    def _staying(self) -> bool:
+        return self._stay is not None and self._stay[0].seconds() < self._stay[1]
 
     async def stop(self, *, say: bool = True) -> None:
         """End `run`; where there is a link, say so unless `say` is false."""
@@ -263,11 +280,34 @@ class Node:
             self._wake.set()
         return self._board.stretch()
 
-    async def _sampling_on_command(self) -> None:
+    async def _obeying(self) -> None:
+        """Carry out the orders, one after the other and never while the probes are read."""
         while not self._over.is_set():
-            await self._sample_now.wait()
-            self._sample_now.clear()
-            await self.sample()
+            if not self._orders:
+                await self._ordered.wait()
+                self._ordered.clear()
+                continue
+            async with self._reading:
+                self._replies.append(await self._obey(self._orders.pop(0)))
+            self._wake.set()
+
+    async def _obey(self, message: "dict[str, Any]") -> "dict[str, Any]":
+        name, reply = str(message["do"]), {"id": message["id"]}
+        try:
+            if name == "sample":
+                await self._sample()
+            elif name in self._commands:
+                found: "Any" = self._commands[name](message)
+                if hasattr(found, "send"):  # a coroutine
+                    found = await found
+                reply.update(found)
+            else:
+                reply["error"] = f"command {name!r} is not known; known are sample, {', '.join(sorted(self._commands))}"
+        except KeyError as error:
+            reply["error"] = f"the field {error} is missing"
+        except (ValueError, TypeError, OSError, MemoryError) as error:
+            reply["error"] = str(error) or repr(error)
+        return reply
 
     async def _reporting(self) -> None:
         while not self._over.is_set():
@@ -405,24 +445,14 @@ class Node:
             self._on_command(payload)
 
     def _on_command(self, payload: bytes) -> None:
-        """Carry out ``{"id": ..., "do": name, ...}``; the reply has the same id, and ``error`` where it failed."""
+        """Take the order ``{"id": ..., "do": name, ...}``; its reply has the same id, and ``error`` where it failed."""
         try:
             message: "dict[str, Any]" = json.loads(payload)
-            name, reply = str(message["do"]), {"id": message["id"]}
+            if message["do"] and "id" in message and len(self._orders) + len(self._replies) < _MOST_ORDERS:
+                self._orders.append(message)
+                self._ordered.set()
         except (ValueError, KeyError, TypeError):
             return  # there is nobody to answer
-        try:
-            if name == "sample":
-                self._sample_now.set()
-            elif name in self._commands:
-                reply.update(self._commands[name](message))
-            else:
-                reply["error"] = f"command {name!r} is not known; known are sample, {', '.join(sorted(self._commands))}"
-        except (ValueError, KeyError, TypeError, OSError, MemoryError) as error:
-            reply["error"] = str(error) or repr(error)
-        if len(self._replies) < 8:
-            self._replies.append(reply)
-        self._wake.set()
 
     def _on_ack(self, payload: bytes) -> None:
         try:

@@ -197,6 +197,15 @@ class FlashQueue:
             total += max(0, known.last - max(known.acked, lowest - 1))
         return total
 
+    def oldest(self) -> "int | None":
+        """Return the UTC second of the oldest sample that waits for an acknowledgement; ``None`` where none does or its clock was not known."""
+        for boot in self.boots():
+            held = self.records(boot, self.acked(boot), 1)
+            if held:
+                start = self.start(boot)
+                return held[0].time or (start + held[0].uptime if start is not None else None)
+        return None
+
     def assigned(self) -> "list[tuple[int, int]]":
         """Return every ``(boot, last sequence)`` that was ever stored here, for the last 128 boots."""
         known = self._history()

@@ -17,10 +17,15 @@ class Wifi:
     wlan : ``network.WLAN(network.WLAN.IF_STA)``
     networks : name → password
     limit : seconds that one network gets
+
+    Attributes
+    ----------
+    ssid : network that took us last
     """
 
     def __init__(self, wlan: "Wlan", networks: "dict[str, str]", *, limit: float = 15.0, sleep: "Sleep" = asyncio.sleep) -> None:
         self._wlan, self._networks, self._limit, self._sleep = wlan, networks, limit, sleep
+        self.ssid: "str | None" = None
 
     def rssi(self) -> "int | None":
         """Return the strength of the present network, dBm."""
@@ -43,6 +48,7 @@ class Wifi:
             waited = Stopwatch()
             while waited.seconds() < self._limit:
                 if self._wlan.isconnected():
+                    self.ssid = name
                     return
                 await self._sleep(0.2)
             self._wlan.disconnect()

@@ -69,26 +69,28 @@ class AnalogPh:
     """
 
     quantity = "ph"
+    names = ("slope", "offset")
 
     def __init__(
         self, adc: Ads1115, channel: int, *, zero: float = 1500.0, gain: float = 3.0, slope: float = 100.0, offset: float = 0.0
     ) -> None:
         self._adc, self._channel, self._zero, self._gain = adc, channel, zero, gain
-        self.slope, self.offset = slope, offset
+        self.numbers = [slope, offset]
 
-    async def electrode(self) -> float:
-        """Return the electrode's voltage, mV; errors as in `Ads1115.millivolts`."""
-        return (await self._adc.millivolts(self._channel) - self._zero) / self._gain
+    async def raw(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":  # noqa: ARG002 (no compensation yet)
+        """Return the electrode's voltage, mV."""
+        try:
+            return (await self._adc.millivolts(self._channel) - self._zero) / self._gain, "mV", OK
+        except ConverterError as error:
+            return None, "mV", str(error)
+
+    def value(self, raw: float, water: "dict[str, float]") -> float:
+        """Return the pH of a voltage at the water's temperature, 25 °C where that is not known."""
+        return ph.from_millivolts(raw, water.get("temperature", 25.0), self.numbers[0], self.numbers[1])
 
     async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
-        """Take one reading at the water's temperature, 25 °C where that is not known; see `firmware.probes`."""
-        try:
-            value = ph.from_millivolts(await self.electrode(), water.get("temperature", 25.0), self.slope, self.offset)
-        except ConverterError as error:
-            return None, "pH", str(error)
-        except ValueError:
-            return None, "pH", OUT_OF_RANGE
-        return (value, "pH", OK) if 0.0 <= value <= 14.0 else (None, "pH", OUT_OF_RANGE)
+        """Take one reading; see `firmware.probes`."""
+        return await _read(self, water, 0.0)
 
 
 class GalvanicOxygen:
@@ -102,6 +104,7 @@ class GalvanicOxygen:
     """
 
     quantity = "do"
+    names = ("air", "air_temperature", "zero")
 
     def __init__(
         self,
@@ -115,21 +118,39 @@ class GalvanicOxygen:
         pressure: float = oxygen.ATMOSPHERE,
     ) -> None:
         self._adc, self._channel, self._membrane, self._pressure = adc, channel, membrane, pressure
-        self.air, self.air_temperature, self.zero = air, air_temperature, zero
+        self.numbers = [air, air_temperature, zero]
+
+    async def raw(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":  # noqa: ARG002 (no compensation yet)
+        """Return the cell's voltage, mV."""
+        try:
+            return await self._adc.millivolts(self._channel), "mV", OK
+        except ConverterError as error:
+            return None, "mV", str(error)
+
+    def value(self, raw: float, water: "dict[str, float]") -> float:
+        """Return mg/L of a voltage; salinity counts as 0 where it is not known."""
+        air, air_temperature, zero = self.numbers
+        temperature = water["temperature"]
+        full = (air - zero) * (1.0 + self._membrane * (temperature - air_temperature))
+        return (raw - zero) / full * oxygen.saturation(temperature, water.get("salinity", 0.0), self._pressure)
 
     async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
-        """Take one reading; without a temperature there is none. Salinity counts as 0 where it is not known; see `firmware.probes`."""
-        unit = QUANTITIES["do"].unit
-        temperature = water.get("temperature")
-        if temperature is None:
-            return None, unit, "no temperature"
-        try:
-            voltage = await self._adc.millivolts(self._channel) - self.zero
-            full = (self.air - self.zero) * (1.0 + self._membrane * (temperature - self.air_temperature))
-            value = voltage / full * oxygen.saturation(temperature, water.get("salinity", 0.0), self._pressure)
-        except ConverterError as error:
-            return None, unit, str(error)
-        except (ValueError, ZeroDivisionError):
-            return None, unit, OUT_OF_RANGE
-        low, high = QUANTITIES["do"].low, QUANTITIES["do"].high
-        return (max(0.0, value), unit, OK) if low - 0.2 <= value <= high else (None, unit, OUT_OF_RANGE)
+        """Take one reading; without a temperature there is none. See `firmware.probes`."""
+        if "temperature" not in water:
+            return None, QUANTITIES["do"].unit, "no temperature"
+        return await _read(self, water, 0.2)
+
+
+async def _read(probe: "AnalogPh | GalvanicOxygen", water: "dict[str, float]", below: float) -> "tuple[float | None, str, str]":
+    """Return a probe's calibrated reading; what lies at most `below` under the range is noise around its lower end."""
+    raw, _, status = await probe.raw(water)
+    quantity = QUANTITIES[probe.quantity]
+    if raw is None:
+        return None, quantity.unit, status
+    try:
+        value = probe.value(raw, water)
+    except (ValueError, ZeroDivisionError):
+        return None, quantity.unit, OUT_OF_RANGE
+    if not quantity.low - below <= value <= quantity.high:
+        return None, quantity.unit, OUT_OF_RANGE
+    return max(quantity.low, value), quantity.unit, OK

@@ -68,16 +68,3 @@ class InWater:
         if status == OK and water.get("conductivity", IN_AIR_BELOW) < IN_AIR_BELOW:
             return None, unit, NOT_IN_WATER
         return value, unit, status
-
-
-async def self_test(probes: "list[Probe]") -> "dict[str, str]":
-    """Read every probe once and return quantity → reason of the broken ones; empty where all is well."""
-    water: "dict[str, float]" = {}
-    broken: "dict[str, str]" = {}
-    for probe in probes:
-        value, _, status = await probe.read(water)
-        if value is None or status != OK:
-            broken[probe.quantity] = status
-        else:
-            water[probe.quantity] = value
-    return broken

@@ -55,7 +55,10 @@ def test_oxygen_in_air_and_at_zero() -> None:
     for air, zero, reason in ((0.5, 42.0, "swapped"), (6.0, 0.0, "electrolyte"), (42.0, 9.0, "sulphite")):
         with pytest.raises(CalibrationError, match=reason):
             calibration.oxygen_cell(air, zero, 29.0)
-    assert calibration.oxygen_meter(7.0, 28.0, 15.0) == pytest.approx(7.20 / 7.0, abs=0.002)
+    assert calibration.oxygen_meter(7.0, 28.0, 15.0) == (pytest.approx(7.20 / 7.0, abs=0.002), 0.0)
+    assert calibration.oxygen_meter(7.4, 28.0, 15.0, zero=0.4) == (pytest.approx(7.20 / 7.0, abs=0.002), 0.4)
+    with pytest.raises(CalibrationError, match="sulphite"):
+        calibration.oxygen_meter(7.0, 28.0, 15.0, zero=1.0)
     with pytest.raises(CalibrationError, match=r"saturation is 7\.20"):
         calibration.oxygen_meter(3.0, 28.0, 15.0)
 

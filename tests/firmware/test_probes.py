@@ -10,10 +10,11 @@ import pytest
 
 from firmware import probes
 from firmware.probes.ads1115 import Ads1115, AnalogPh, ConverterError, GalvanicOxygen
-from firmware.probes.combined import Median, Salinity, self_test
+from firmware.probes.combined import Median, Salinity
 from firmware.probes.ds18b20 import Ds18b20, crc8
 from firmware.probes.ezo import CIRCUITS, Ezo
 from firmware.probes.modbus import REGISTERS, Bus, ModbusProbe, crc16
+from firmware.technician import self_test
 from vuong.quantities import QUANTITIES
 from vuong.water import oxygen
 
@@ -212,4 +213,8 @@ async def test_the_self_test_names_the_broken_probe() -> None:
     good, _ = ezo("ph", "7.8")
     bad, chip = ezo("do", "6")
     chip.there = False
-    assert await self_test([good, bad, Salinity()]) == {"do": probes.NO_ANSWER, "salinity": "no conductivity or temperature"}
+    assert await self_test([good, bad, Salinity()]) == {
+        "ph": "ok",
+        "do": probes.NO_ANSWER,
+        "salinity": "no conductivity or temperature",
+    }
