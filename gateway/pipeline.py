@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.alarms.engine import AlarmEngine
+from gateway.detection import SlowChange
 from gateway.observation import Assessment, Numbers, Observation, Pond, Stage
 from vuong.readings import Sample
 
@@ -55,6 +56,40 @@ class Pipeline:
             for name in sample.values:
                 observation.assessments.setdefault(name, Assessment())
         return observation
+
+    def note_hand_reading(self, node_or_pond: str, quantity: str, time: int, value: float) -> bool:
+        """Compare what a person measured with the probes of a node, or of all nodes of a pond; any number of times, in any order.
+
+        It is part of the next snapshot; what was noted since the last one is to be noted again after a restart.
+
+        Parameters
+        ----------
+        node_or_pond : id of either; one that is not known is passed over
+        time : UTC seconds at which it was measured
+        value : in the quantity's unit
+
+        Returns
+        -------
+        bool
+            whether a probe of it was read within half an hour of `time`, in the last hours
+        """
+        nodes = [node for node, pond in self._nodes.items() if node_or_pond in {node, pond.id}]
+        slow = [stage for stage in self.stages if isinstance(stage, SlowChange)]
+        return max([stage.note_hand_reading(node, quantity, time, value) for stage in slow for node in nodes], default=False)
+
+    def note_calibration(self, node: str, quantity: str, time: int, before: Sequence[float], after: Sequence[float]) -> None:
+        """Take a probe's numbers before and after a calibration (an electrode of pH: slope in % first); as `note_hand_reading`.
+
+        Parameters
+        ----------
+        node : id; one that is not known is passed over
+        time : UTC seconds of the calibration
+        before, after : as the node's own entry has them; empty where they are not known
+        """
+        if node in self._nodes:
+            for stage in self.stages:
+                if isinstance(stage, SlowChange):
+                    stage.note_calibration(node, quantity, time, before, after)
 
     def snapshots(self, position: int) -> list[StageState]:
         """Return what every stage remembers of every node after the sample at `position`."""

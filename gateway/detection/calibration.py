@@ -8,6 +8,7 @@ from typing import Final
 from gateway.derived.slope import theil_sen
 
 WORN: Final = 85.0  # % of the Nernst slope below which an electrode is replaced
+SLOPES: Final = frozenset({"ph"})  # quantities whose first number of calibration is the electrode's slope in % of Nernst's
 DAY: Final = 86400.0
 
 

@@ -5,7 +5,8 @@ Once a local solar day has ended, its median and its swing (of hourly means) are
 - *fouling*: the swing of the last three days is a fraction of what it was, and the temperature's swing is not (a film damps the probe, clouds damp
   everything), nor is that of the ponds beside it;
 - *drift*: the median went one way, day after day, further than it did in any like number of days before, and the ponds beside did not;
-- *hand readings*: the probe lies off what a person measured beside it, twice in the same direction.
+- *hand readings*: the probe lies off what a person measured beside it, twice in the same direction, since it was last calibrated;
+- *calibration*: the slope of an electrode falls from one calibration to the next, and will soon be too flat (`gateway.detection.calibration`).
 
 A finding is told on the readings of the hour after midnight, every day until it is over. Days of delay lie in the nature of it.
 """
@@ -20,11 +21,12 @@ from statistics import median
 from typing import Final
 
 from gateway.derived.slope import theil_sen
+from gateway.detection.calibration import SLOPES, WORN, days_left
 from gateway.observation import Observation, Pond, Reason
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
-VERSION: Final = 1
+VERSION: Final = 2
 DAY: Final = 86400
 HISTORY: Final = 45  # days kept
 HOURS_NEEDED: Final = 18  # of a day, for it to count
@@ -37,7 +39,13 @@ BEYOND: Final = 3.0  # times the largest change of as many days before
 STEPS: Final = 25.0  # smallest drift, in resolutions of the probe
 SUNLIT: Final = frozenset({"do", "ph"})  # quantities whose swing is the sun's, as the temperature's is
 WANDERING: Final = frozenset({"turbidity", "depth"})  # quantities that may go one way for days
-HAND: Final = 5.0  # resolutions by which a hand reading may differ
+# By how much a hand reading may differ, in the quantity's unit: a colour kit of pH has steps of 0.5, a refractometer of 1 ‰.
+HAND: Final[dict[str, float]] = {"temperature": 0.7, "do": 0.7, "ph": 0.4, "salinity": 2.0, "conductivity": 3.0, "depth": 0.1}
+BESIDE: Final = 1800  # s between a hand reading and the probe's
+SPARSE: Final = 600  # s between two of the readings that are kept for hand readings entered later
+KEPT: Final = 24  # of them: four hours
+RENEWED: Final = 5.0  # % by which the slope of an electrode rises only where a new one was put in
+NOTICE: Final = 30.0  # days before an electrode is worn from which it is told
 TOLD_FOR: Final = 3600  # s after midnight
 
 Told = tuple[str, dict[str, float | int | str]]
@@ -49,16 +57,21 @@ class Days:
     Attributes
     ----------
     medians, swings : of the days that count, oldest first, in the quantity's unit
+    hand : time of a hand reading, and how far the probe lay off it
+    slopes : time of a calibration, and the slope that it found in % of Nernst's
+    recent : time and value of the last hours' trusted readings, `SPARSE` apart
     """
 
-    __slots__ = ("_counts", "_day", "_sums", "hand", "last", "medians", "swings", "told")
+    __slots__ = ("_counts", "_day", "_sums", "hand", "last", "medians", "recent", "slopes", "swings", "told")
 
     def __init__(self) -> None:
         self._day = -1
         self._sums, self._counts = [0.0] * 24, [0.0] * 24
         self.medians: deque[float] = deque(maxlen=HISTORY)
         self.swings: deque[float] = deque(maxlen=HISTORY)
-        self.hand: deque[float] = deque(maxlen=2)
+        self.hand: list[tuple[int, float]] = []
+        self.slopes: list[tuple[int, float]] = []
+        self.recent: deque[tuple[int, float]] = deque(maxlen=KEPT)
         self.last = (0, 0.0)
         self.told: Told | None = None
 
@@ -71,7 +84,14 @@ class Days:
         hour = int(local % DAY // 3600)
         self._sums[hour] += value
         self._counts[hour] += 1.0
+        if not self.recent or self.last[0] - self.recent[-1][0] >= SPARSE:
+            self.recent.append(self.last)
         return ended
+
+    def beside(self, time: int) -> float | None:
+        """Return what the probe read within half an hour of `time`; ``None`` where it was not read, or longer ago than is kept."""
+        found = min((self.last, *self.recent), key=lambda reading: abs(reading[0] - time))
+        return found[1] if abs(found[0] - time) <= BESIDE else None
 
     def _close(self) -> bool:
         means = [total / count for total, count in zip(self._sums, self._counts, strict=True) if count]
@@ -106,18 +126,28 @@ class Days:
 
     def state(self) -> list[float]:
         """Return what is remembered."""
-        series: Sequence[Sequence[float]] = (self.medians, self.swings, self.hand)
-        return [self._day, *self.last, *self._sums, *self._counts, *(x for part in series for x in (len(part), *part))]
+        pairs: Sequence[Sequence[tuple[int, float]]] = (self.hand, self.slopes, self.recent)
+        numbers = [self._day, *self.last, *self._sums, *self._counts]
+        for part in (self.medians, self.swings):
+            numbers += [len(part), *part]
+        for readings in pairs:
+            numbers += [len(readings), *(number for reading in readings for number in reading)]
+        return numbers
 
     def restore(self, state: list[float]) -> None:
         """Take back what `state` returned; what was told is worked out anew at the next midnight."""
         self._day, self.last = int(state[0]), (int(state[1]), state[2])
         self._sums, self._counts = state[3:27], state[27:51]
         at = 51
-        for part in (self.medians, self.swings, self.hand):
+        for part in (self.medians, self.swings):
             size = int(state[at])
             part.extend(state[at + 1 : at + 1 + size])
             at += size + 1
+        pairs: Sequence[list[tuple[int, float]] | deque[tuple[int, float]]] = (self.hand, self.slopes, self.recent)
+        for readings in pairs:
+            size = int(state[at])
+            readings.extend((int(state[i]), state[i + 1]) for i in range(at + 1, at + 1 + 2 * size, 2))
+            at += 2 * size + 1
 
 
 class SlowChange:
@@ -166,6 +196,9 @@ class SlowChange:
         off = self.off_hand(node, quantity)
         if off is not None:
             return "detection.hand", {"difference": off}
+        left = days_left(days.slopes)
+        if left is not None and left < NOTICE:
+            return "detection.calibration", {"slope": f"{days.slopes[-1][1]:.0f}", "limit": f"{WORN:.0f}", "days": f"{left:.0f}"}
         damping = days.damping() if quantity in SUNLIT else None
         if damping is not None and damping < DAMPED and median(days.swings) > 5.0 * resolution:
             others = [d for d in self._other_dampings(node, quantity) if d is not None]
@@ -196,20 +229,44 @@ class SlowChange:
                 return True
         return False
 
-    def note_hand_reading(self, node: str, quantity: str, time: int, value: float) -> None:
-        """Take what a person measured beside the probe, if the probe was read within half an hour of it."""
+    def note_hand_reading(self, node: str, quantity: str, time: int, value: float) -> bool:
+        """Take what a person measured beside the probe, any number of times.
+
+        Returns
+        -------
+        bool
+            whether the probe was read within half an hour of it, in the last hours
+        """
         days = self._channels.get(node, {}).get(quantity)
-        if days is not None and abs(days.last[0] - time) <= 1800:
-            days.hand.append(days.last[1] - value)
+        beside = None if days is None else days.beside(time)
+        if days is None or beside is None:
+            return False
+        days.hand = sorted({**dict(days.hand), time: beside - value}.items())[-2:]
+        return True
+
+    def note_calibration(self, node: str, quantity: str, time: int, before: Sequence[float], after: Sequence[float]) -> None:
+        """Take the numbers of a probe before and after a calibration, any number of times, in any order.
+
+        Hand readings from before it count no more, unless it left the numbers as they were. The slope of an electrode is kept from calibration to
+        calibration.
+        """
+        days = self._channels.setdefault(node, {}).setdefault(quantity, Days())
+        if not after or list(before) != list(after):
+            days.hand = [reading for reading in days.hand if reading[0] > time]
+            days.recent = deque((r for r in days.recent if r[0] > time), maxlen=KEPT)
+        if quantity in SLOPES and after:
+            slopes = sorted({**dict(days.slopes), time: float(after[0])}.items())[-HISTORY:]
+            new = [at for at, (a, b) in enumerate(pairwise(slopes), 1) if b[1] - a[1] > RENEWED]
+            days.slopes = slopes[new[-1] :] if new else slopes
 
     def off_hand(self, node: str, quantity: str) -> float | None:
         """Return how far the probe lies off the last two hand readings; ``None`` within tolerance or with fewer."""
         days = self._channels.get(node, {}).get(quantity)
         if days is None or len(days.hand) < 2:
             return None
-        first, second = days.hand
+        (_, first), (_, second) = days.hand
         off = min(first, second, key=abs)
-        return off if first * second > 0.0 and abs(off) > HAND * QUANTITIES[quantity].resolution else None
+        return off if first * second > 0.0 and abs(off) > HAND.get(quantity, 5.0 * QUANTITIES[quantity].resolution) else None
 
     def snapshot(self, node: str) -> bytes:
         """Return what is remembered of one node; empty where nothing is."""
