@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine, func, select, text
@@ -13,7 +14,7 @@ from cloud.farms.tables import Pond
 from cloud.telemetry.store import upsert
 from cloud.tenancy import ScopedSession
 from vuong.contract import api
-from vuong.contract.api import EntryKind
+from vuong.contract.entry import OF_ALARM, EntryKind
 
 # PostgreSQL hands positions out before the commit: one writer at a time, or a gateway that asks between would pass one by.
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(7865001)")
@@ -40,7 +41,7 @@ def add(engine: Engine, entries: Sequence[api.Entry], cooperatives: dict[str, st
             "person": entry["by"],
             "place": entry["where"],
             "content": entry["content"],
-            "alarm": entry["content"]["alarm"] if entry["kind"] == EntryKind.ACKNOWLEDGEMENT else None,
+            "alarm": entry["content"]["alarm"] if entry["kind"] in OF_ALARM else None,
             "cooperative_id": cooperatives[entry["pond"]],
         }
         for entry in entries
@@ -89,14 +90,25 @@ def of_pond(session: ScopedSession, pond: str, kind: EntryKind, start: int, end:
     return [entry.told() for entry in session.scalars(statement)]
 
 
-def acknowledgements(session: ScopedSession, alarms: Sequence[Alarm]) -> dict[str, api.Acknowledgement]:
-    """Return the acknowledgement that counts of each alarm that has one: the earliest of what the gateway says and what was said here."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an alarm stands once what people said of it is counted in: the acknowledgement that counts, and whether it was put aside."""
+
+    acknowledged: api.Acknowledgement | None
+    aside: api.Aside
+
+
+def standings(session: ScopedSession, alarms: Sequence[Alarm], now: float) -> dict[str, Standing]:
+    """Return where each alarm stands, by its id; its gateway may not have met all of what was said here."""
     said: dict[str, list[api.Entry]] = {}
     statement = select(Entry).where(Entry.alarm.in_([alarm.id for alarm in alarms]))
     for entry in session.scalars(statement) if alarms else ():
         said.setdefault(str(entry.alarm), []).append(entry.told())
-    found = {
-        alarm.id: api.standing_acknowledgement(alarm.id, alarm.acknowledged, alarm.numbers, said.get(alarm.id, []))
-        for alarm in alarms
-    }
-    return {name: acknowledgement for name, acknowledgement in found.items() if acknowledgement is not None}
+    return {alarm.id: _standing(alarm, said.get(alarm.id, []), now) for alarm in alarms}
+
+
+def _standing(alarm: Alarm, said: list[api.Entry], now: float) -> Standing:
+    answers = [entry for entry in said if entry["kind"] == EntryKind.ACKNOWLEDGEMENT]
+    found = api.standing_acknowledgement(alarm.id, alarm.acknowledged, alarm.numbers, answers)
+    state = api.acknowledged_state(alarm.state, acknowledged=found is not None)
+    return Standing(found, api.put_aside(state, alarm.numbers, said, now))

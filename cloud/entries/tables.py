@@ -13,7 +13,7 @@ from vuong.contract import api
 
 
 class Entry(Base, OfCooperative):
-    """One `vuong.contract.api.Entry`; it is never changed. `alarm` is that of an acknowledgement."""
+    """One `vuong.contract.api.Entry`; it is never changed. `alarm` is the one that it speaks of, if any."""
 
     __tablename__ = "entries"
     __table_args__ = (Index("ix_entries_pond_id_kind_at", "pond_id", "kind", "at"),)

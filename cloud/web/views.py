@@ -7,14 +7,13 @@ from typing import Final
 
 from cloud.alerts import service as alerts
 from cloud.alerts.tables import Alarm
-from cloud.entries.service import acknowledgements
+from cloud.entries.service import Standing, standings
 from cloud.farms import service as farms
 from cloud.farms.tables import Cooperative, Pond
 from cloud.telemetry import service as telemetry
 from cloud.tenancy import ScopedSession
 from cloud.web.texts import age_text, alarm_words, moment_text, quantity_text, unit_text, value_text
-from vuong.alarms import ALARM_KINDS
-from vuong.contract.api import Acknowledgement, acknowledged_state
+from vuong.alarms import ALARM_KINDS, LONGEST_SHELVING, State
 from vuong.downsample import Point, downsample
 from vuong.flags import Flag
 from vuong.limits import Band, limits_of
@@ -25,6 +24,8 @@ SHOWN: Final = ("do", "ph", "salinity", "temperature")
 COURSE: Final = 12 * 3600
 _TREND_SPAN: Final = 3600
 _SILENT: Final = 3600
+_SPANS: Final = (15, 60, 4 * 60, 24 * 60)
+_RINGING: Final = (State.UNACKNOWLEDGED, State.ACKNOWLEDGED)
 _SPARK_WIDTH, _SPARK_HEIGHT = 240.0, 48.0
 
 
@@ -45,7 +46,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:
-    """An alarm in the reader's language."""
+    """An alarm in the reader's language; `spans` are the minutes for which it may be put aside now, none where it may not."""
 
     id: str
     pond: Pond
@@ -59,6 +60,11 @@ class AlarmView:
     revision: int
     acknowledged: str | None
     acknowledged_by: str | None
+    shelved_until: str | None
+    shelved_by: str | None
+    shelved_reason: str | None
+    suppressed_by: str | None
+    spans: tuple[int, ...]
     raised: str
     raised_age: str
     cleared: str | None
@@ -87,12 +93,14 @@ class CoopView:
 
 def alarm_views(session: ScopedSession, found: list[Alarm], now: float, language: str) -> list[AlarmView]:
     """Return alarms in a language, with the acknowledgements that count."""
-    said = acknowledgements(session, found)
-    return [_alarm_view(alarm, said.get(alarm.id), now, language) for alarm in found]
+    stand = standings(session, found, now)
+    return [_alarm_view(alarm, stand[alarm.id], now, language) for alarm in found]
 
 
-def _alarm_view(alarm: Alarm, said: Acknowledgement | None, now: float, language: str) -> AlarmView:
+def _alarm_view(alarm: Alarm, standing: Standing, now: float, language: str) -> AlarmView:
     kind, words = ALARM_KINDS[alarm.kind], alarm_words(alarm, language)
+    said, aside = standing.acknowledged, standing.aside
+    longest = LONGEST_SHELVING[kind.priority] // 60 if aside["state"] in _RINGING else 0
     return AlarmView(
         id=alarm.id,
         pond=alarm.pond,
@@ -102,10 +110,15 @@ def _alarm_view(alarm: Alarm, said: Acknowledgement | None, now: float, language
         confidence=words.confidence,
         cause=words.cause,
         advice=words.advice,
-        state=acknowledged_state(alarm.state, acknowledged=said is not None),
+        state=aside["state"],
         revision=alarm.revision,
         acknowledged=None if said is None else moment_text(said["at"], now),
         acknowledged_by=None if said is None else said["by"],
+        shelved_until=None if aside["shelved_until"] is None else moment_text(aside["shelved_until"], now),
+        shelved_by=aside["shelved_by"],
+        shelved_reason=aside["shelved_reason"],
+        suppressed_by=aside["suppressed_by"],
+        spans=tuple(minutes for minutes in _SPANS if minutes <= longest),
         raised=moment_text(alarm.raised, now),
         raised_age=age_text(now - alarm.raised, language),
         cleared=None if alarm.cleared is None else moment_text(alarm.cleared, now),
