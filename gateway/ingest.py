@@ -30,6 +30,7 @@ from vuong.clock import Clock
 from vuong.contract import topics
 from vuong.contract.batch import StatusRow
 from vuong.contract.decode import ContractError, decode
+from vuong.contract.entry import Entry
 from vuong.readings import Sample
 
 _LOG = logging.getLogger(__name__)
@@ -91,10 +92,12 @@ class Ingest:
         self._load()
         # From `_doubt` on no time service stood behind the clock; from `_wrong` on it is known to be wrong, in this run or already in the last.
         self._doubt, self._wrong_since = self._position, self.clock.now()
+        self._doubt_since = self._started
         self._wrong: int | None = None
         wrong = store.state("wrong")
         if isinstance(wrong, int) and not self.clock.trusted:
             self._doubt = self._wrong = wrong
+            self._doubt_since = min(self._started, store.moment_of(wrong) or self._started)
         self._look_at_clock(self.clock.now())
 
     def _load(self) -> None:
@@ -238,7 +241,7 @@ class Ingest:
         now = int(self.clock.now())
         self._look_at_clock(now)
         if self.clock.verify():
-            self._doubt = self._position
+            self._doubt, self._doubt_since = self._position, now
         self._pipeline.alarms.tick(now, self._heard, self._config.offline_after)
         self._changes.state |= self._system_alarms.tick(now, self.clock, self.space)
         derived = dict(self._pipeline.derived)
@@ -254,6 +257,10 @@ class Ingest:
             stored = await asyncio.to_thread(self._store.alarm, alarm)
         if stored is not None:
             self._pipeline.alarms.acknowledge(stored, said, int(self.clock.now()))
+
+    def carry_out(self, entry: Entry) -> None:
+        """Shelve, take back or reset an alarm as somebody said, any number of times; it is written with the next commit."""
+        self._pipeline.alarms.carry_out(entry, int(self.clock.now()))
 
     def enter(self, reading: HandReading) -> None:
         """Take what somebody measured by hand, any number of times, in any order."""
@@ -380,12 +387,13 @@ class Ingest:
         if transaction is not None:
             self._store.commit(transaction.changes)
         _LOG.warning("the clock was wrong by %d s: times from position %d on are repaired", seconds, self._doubt)
-        self._pipeline.alarms.shift(seconds)
+        began = self._doubt_since
+        self._pipeline.alarms.shift(seconds, began)
         _, states = self._pipeline.alarms.drain()
-        self._store.shift(self._doubt, seconds, states)
+        self._store.shift(self._doubt, seconds, began, states)
         self._started += seconds
         self._load()
-        self._doubt, self._wrong = self._position, None
+        self._doubt, self._doubt_since, self._wrong = self._position, int(self.clock.now()), None
         return [] if transaction is None else self.done(transaction)
 
 

@@ -17,7 +17,9 @@ from gateway.alarms.states import Event, acknowledged, step
 from gateway.observation import Numbers, Pond
 from vuong.acknowledgement import Acknowledgement
 from vuong.alarms import ALARM_KINDS, AlarmKind, Category, State
+from vuong.contract.api import aside_fault
 from vuong.contract.batch import AlarmRow
+from vuong.contract.entry import Entry, EntryKind
 
 GATEWAY: Final = ""  # stands for the gateway itself where a node is expected
 _IDS: Final = uuid.UUID("5e1c9b52-6d3e-4d0b-9a8e-1f0b6c1f7a11")
@@ -26,7 +28,6 @@ _IDS: Final = uuid.UUID("5e1c9b52-6d3e-4d0b-9a8e-1f0b6c1f7a11")
 REOPEN: Final = 3600
 # The numbers of a standing alarm get a revision at most so often.
 UPDATE: Final = 300
-LONGEST_SHELF: Final = 24 * 3600
 
 Conditions = Iterable[tuple[AlarmKind, Condition]]
 Tell = Callable[[AlarmKind], Numbers]
@@ -87,44 +88,48 @@ class Board:
         self._note(following, Event.ACKNOWLEDGE, now, said.by)
         return following
 
-    def shelve(self, alarm: str, by: str, now: int, until: int) -> AlarmRow | None:
-        """Put an alarm aside until a time; it calls again when that is over, or when it grows worse.
+    def carry_out(self, entry: Entry, now: int) -> AlarmRow | None:
+        """Shelve an alarm, take it back, or reset it, as somebody said at the gateway or in the cloud; any number of times.
 
-        Raises
-        ------
-        ValueError
-            if `until` is not within the next 24 hours
+        What does not fit the alarm's state, or was said before it last called, changes nothing (`vuong.contract.api.counts`): then the
+        repeat of a shelving that is over puts nothing aside again. A shelved alarm calls again when its time is over or it grows worse.
+
+        Parameters
+        ----------
+        entry : a shelving, unshelving or reset
+        now : UTC seconds
+
+        Returns
+        -------
+        the alarm's new revision; ``None`` where nothing changed
         """
-        if not now < until <= now + LONGEST_SHELF:
-            raise ValueError(
-                f"until is {until}; an alarm can be shelved for up to {LONGEST_SHELF // 3600} hours from now ({now})"
-            )
-        found = self._find(alarm)
-        if found is None:
+        content, by = entry["content"], entry["by"]
+        found = self._find(content["alarm"])
+        if found is None or found[2].row is None:
             return None
-        node, _, standing = found
-        if self._step(node, standing, Event.SHELVE, now, by, {"until": until}):
+        node, key, standing = found
+        row = found[2].row
+        if aside_fault(entry, row["kind"], row["state"], row["numbers"]) is not None:
+            return None
+        if entry["kind"] == EntryKind.SHELVING:
+            until, reason = min(entry["at"], now) + 60 * int(content["minutes"]), str(content["reason"])
+            if until <= now:
+                return None
+            told: Numbers = {
+                "shelved_until": until,
+                "shelved_by": by,
+                "shelved_reason": reason,
+                "shelved_at": entry["at"],
+                "shelved_revision": row["revision"] + 1,
+            }
+            self._step(node, standing, Event.SHELVE, now, f"{by}: {reason}", told)
             standing.until = until
-        return standing.row
-
-    def unshelve(self, alarm: str, now: int) -> AlarmRow | None:
-        """Take a shelved alarm back before its time; return it as it stands then."""
-        found = self._find(alarm)
-        if found is None or found[2].until is None:
-            return None
-        node, key, standing = found
-        self._release(node, key, now)
-        return standing.row
-
-    def reset(self, alarm: str, by: str, now: int) -> AlarmRow | None:
-        """End a latched alarm whose condition has gone."""
-        found = self._find(alarm)
-        if found is None:
-            return None
-        node, key, standing = found
-        self._step(node, standing, Event.RESET, now, by)
-        if standing.state is State.NORMAL:
-            self._forget(node, key)
+        elif entry["kind"] == EntryKind.UNSHELVING:
+            self._release(node, key, now, by)
+        else:
+            self._step(node, standing, Event.RESET, now, by)
+            if standing.state is State.NORMAL:
+                self._forget(node, key)
         return standing.row
 
     # how it moves
@@ -238,15 +243,17 @@ class Board:
 
     def _suppress(self, node: str, key: str, by: str, time: int) -> None:
         standing = self._running[node].get(key)
-        if standing is not None and standing.by is None and self._step(node, standing, Event.SUPPRESS, time, by):
+        if standing is not None and standing.by is None:
+            if not self._step(node, standing, Event.SUPPRESS, time, by, {"suppressed_by": by}):
+                return
             standing.by, standing.until = by, None
 
-    def _release(self, node: str, key: str, time: int) -> None:
+    def _release(self, node: str, key: str, time: int, by: str = "") -> None:
         """End shelving or suppression: the alarm calls again where its condition holds."""
         standing = self._running[node][key]
         standing.by = standing.until = None
         holds = any(delay.holds for delay in standing.delays.values())
-        self._step(node, standing, Event.RELEASE if holds else Event.RELEASE_CLEAR, time)
+        self._step(node, standing, Event.RELEASE if holds else Event.RELEASE_CLEAR, time, by)
         if standing.state is State.NORMAL:
             self._forget(node, key)
 
@@ -288,14 +295,20 @@ class Board:
         if state:
             self._running[node] = {key: Standing.of(standing) for key, standing in json.loads(state).items()}
 
-    def shift(self, seconds: int) -> None:
-        """Move all that is remembered in time: the gateway's clock was wrong by so much, and no alarm may come or go by its correction."""
+    def shift(self, seconds: int, began: int) -> None:
+        """Move all that is remembered in time: the gateway's clock was wrong by so much, and no alarm may come or go by its correction.
+
+        Parameters
+        ----------
+        seconds : what to add
+        began : UTC seconds from which on it was wrong; what was raised before keeps its time
+        """
         for times in (self._latest, self._maintenance):
             for node in times:
                 times[node] += seconds
         for node, running in self._running.items():
             for standing in running.values():
-                standing.shift(seconds)
+                standing.shift(seconds, began)
                 self._dirty.add(node)
 
     def active(self, node: str) -> list[AlarmRow]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.alarms.delay import Delay
+from gateway.alarms.states import shifted
 from vuong.alarms import State
 from vuong.contract.batch import AlarmRow
 
@@ -43,8 +44,10 @@ class Standing:
         """Return whether an alarm stands, put aside or not."""
         return self.state in ACTIVE
 
-    def shift(self, seconds: int) -> None:
-        """Move its times: the clock was wrong by so much."""
+    def shift(self, seconds: int, began: int) -> None:
+        """Move its times: the clock was wrong by so much, from `began` on."""
+        if self.row is not None:
+            self.row = shifted(self.row, seconds, began) or self.row
         self.updated += seconds
         if self.until is not None:
             self.until += seconds

@@ -76,6 +76,10 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
 _CALLS: Final = (Event.RAISE, Event.WORSEN, Event.RELEASE)
 _OVER: Final = (State.RETURNED, State.NORMAL)
 _OF_ACKNOWLEDGEMENT: Final = ("acknowledged_by", "acknowledged_where", "acknowledged_revision")
+# Numbers that belong to a state and go with it.
+_OF_STATE: Final = {_H: ("shelved_until", "shelved_by", "shelved_reason", "shelved_at", "shelved_revision"), _S: ("suppressed_by",)}
+# Numbers that are moments at which something was; what is projected from the water is measured anew with the next reading.
+_MOMENTS: Final = ("since", "called", "heard", "reached", "earliest", "shelved_until")
 
 
 def step(row: AlarmRow, event: Event, time: int, changes: Numbers | None = None, kind: str | None = None) -> AlarmRow | None:
@@ -93,7 +97,13 @@ def step(row: AlarmRow, event: Event, time: int, changes: Numbers | None = None,
     after = TRANSITIONS.get((before, event))
     if after is None:
         return None
-    numbers = {**row["numbers"], **(changes or {})}
+    numbers = dict(row["numbers"])
+    if after is not before:
+        for name in _OF_STATE.get(before, ()):
+            numbers.pop(name, None)
+    numbers |= changes or {}
+    if event is Event.LATCH:
+        numbers["latched"] = row["revision"] + 1  # a reset of what was seen before that is of an earlier time
     following: AlarmRow = {
         **row,
         "kind": kind or row["kind"],
@@ -111,6 +121,32 @@ def step(row: AlarmRow, event: Event, time: int, changes: Numbers | None = None,
             numbers.pop(name, None)
         numbers["annunciated"], numbers["called"] = following["revision"], time
     return following
+
+
+def shifted(row: AlarmRow, seconds: int, began: int) -> AlarmRow | None:
+    """Return the alarm's next revision with its times repaired; ``None`` where it was raised before the clock was in doubt.
+
+    Parameters
+    ----------
+    row : the alarm as it stands
+    seconds : by which the gateway's clock was wrong from `began` on
+    began : UTC seconds
+    """
+    if row["raised"] < began:
+        return None
+    numbers = dict(row["numbers"])
+    for name in _MOMENTS:
+        moment = numbers.get(name)
+        if isinstance(moment, int) and moment >= began:
+            numbers[name] = moment + seconds
+    cleared = row["cleared"]
+    return {
+        **row,
+        "revision": row["revision"] + 1,
+        "raised": row["raised"] + seconds,
+        "cleared": None if cleared is None else cleared + seconds,
+        "numbers": numbers,
+    }
 
 
 def acknowledgement_of(row: AlarmRow) -> Acknowledgement | None:

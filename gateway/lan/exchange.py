@@ -107,6 +107,8 @@ class Exchange:
         if entry["kind"] == EntryKind.ACKNOWLEDGEMENT:
             said = Acknowledgement(entry["at"], entry["where"], entry["by"], content["revision"])
             await self._ingest.acknowledge(content["alarm"], said)
+        elif entry["kind"] in {EntryKind.SHELVING, EntryKind.UNSHELVING, EntryKind.RESET}:
+            self._ingest.carry_out(entry)
         elif entry["kind"] == EntryKind.HAND_READING and entry["pond"] in self._config.ponds:
             self._ingest.enter(HandReading(entry["pond"], content["quantity"], entry["at"], content["value"], entry["by"]))
 

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import orjson
 
 from gateway.alarms import journal
+from gateway.alarms.states import shifted
 from gateway.intervals import Intervals
 from gateway.ledger import BootKey, Entry, LedgerRow
 from gateway.observation import Observation
@@ -159,14 +160,7 @@ class Store:
                     [(name, orjson.dumps(value).decode()) for name, value in changes.state.items()],
                 )
             for alarm in changes.alarms:
-                execute(
-                    "INSERT INTO alarms (id, revision, pond, node, kind, quantity, state, raised, cleared, acknowledged, numbers, change)"
-                    " VALUES (:id, :revision, :pond, :node, :kind, :quantity, :state, :raised, :cleared, :acknowledged, :numbers,"
-                    " (SELECT ifnull(max(change), 0) + 1 FROM alarms))"
-                    " ON CONFLICT DO UPDATE SET change = excluded.change, revision = excluded.revision, state = excluded.state,"
-                    " kind = excluded.kind, cleared = excluded.cleared, acknowledged = excluded.acknowledged, numbers = excluded.numbers",
-                    {**alarm, "numbers": json.dumps(alarm["numbers"])},
-                )
+                self._write_alarm(alarm)
             if changes.alarm_states:
                 many("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(changes.alarm_states.items()))
             if changes.journal:
@@ -218,7 +212,7 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def shift(self, position: int, seconds: int, alarm_states: Mapping[str, bytes]) -> None:
+    def shift(self, position: int, seconds: int, began: int, alarm_states: Mapping[str, bytes]) -> None:
         """Repair the times of what was stored from `position` on, while the gateway's clock was wrong by so many seconds.
 
         A sample whose node keeps a clock of its own that was right keeps its time; one whose time was resolved at arrival, or whose node went
@@ -228,37 +222,34 @@ class Store:
         ----------
         position : first sample in doubt
         seconds : what to add
+        began : UTC seconds from which on the clock was wrong
         alarm_states : the alarms' state, already moved
         """
         execute = self._connection.execute
-        began = self.moment_of(position)
         execute("BEGIN IMMEDIATE")
         try:
-            if began is not None:
-                # What is late makes a time old, never young: the youngest tells how far the node's clock is from ours.
-                ahead = execute(
-                    "SELECT node, max(time - arrived) FROM samples WHERE position >= ? AND estimated = 0 GROUP BY node",
-                    (position,),
-                ).fetchall()
-                for node, found in ahead:
-                    if abs(found) < abs(found - seconds):
-                        execute(
-                            "UPDATE samples SET time = time + ? WHERE position >= ? AND estimated = 0 AND node = ? AND time >= ?",
-                            (seconds, position, node, began),
-                        )
-                execute(
-                    "UPDATE samples SET arrived = arrived + :s, time = time + :s * (estimated = 1) WHERE position >= :p",
-                    {"s": seconds, "p": position},
-                )
-                execute(
-                    "UPDATE ledger SET heard = heard + :s, latest = latest + :s WHERE heard >= :t", {"s": seconds, "t": began}
-                )
-                execute(
-                    "UPDATE alarms SET raised = raised + :s, cleared = cleared + :s, revision = revision + 1,"
-                    " change = change + (SELECT max(change) FROM alarms) WHERE raised >= :t AND cleared NOTNULL",
-                    {"s": seconds, "t": began},
-                )
-                execute("UPDATE statuses SET time = time + :s WHERE time >= :t AND sent = 0", {"s": seconds, "t": began})
+            # What is late makes a time old, never young: the youngest tells how far the node's clock is from ours.
+            ahead = execute(
+                "SELECT node, max(time - arrived) FROM samples WHERE position >= ? AND estimated = 0 GROUP BY node",
+                (position,),
+            ).fetchall()
+            for node, found in ahead:
+                if abs(found) < abs(found - seconds):
+                    execute(
+                        "UPDATE samples SET time = time + ? WHERE position >= ? AND estimated = 0 AND node = ? AND time >= ?",
+                        (seconds, position, node, began),
+                    )
+            execute(
+                "UPDATE samples SET arrived = arrived + :s, time = time + :s * (estimated = 1) WHERE position >= :p",
+                {"s": seconds, "p": position},
+            )
+            execute("UPDATE ledger SET heard = heard + :s, latest = latest + :s WHERE heard >= :t", {"s": seconds, "t": began})
+            for alarm in self._alarms("raised >= ? ORDER BY change", began):
+                repaired = shifted(alarm, seconds, began)
+                if repaired is not None:
+                    self._write_alarm(repaired)
+            execute("UPDATE alarm_journal SET time = time + :s WHERE time >= :t", {"s": seconds, "t": began})
+            execute("UPDATE statuses SET time = time + :s WHERE time >= :t AND sent = 0", {"s": seconds, "t": began})
             if abs(seconds) > MODELS_STAND:
                 execute("DELETE FROM snapshots WHERE position >= ?", (position,))
             self._connection.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(alarm_states.items()))
@@ -286,12 +277,25 @@ class Store:
 
     def alarm(self, name: str) -> AlarmRow | None:
         """Return an alarm by its id."""
+        return next(self._alarms("id = ?", name), None)
+
+    def _alarms(self, which: str, *values: object) -> Iterator[AlarmRow]:
         columns = tuple(AlarmRow.__annotations__)
-        found = self._connection.execute(f"SELECT {', '.join(columns)} FROM alarms WHERE id = ?", (name,)).fetchone()  # noqa: S608
-        if found is None:
-            return None
-        row = dict(zip(columns, found, strict=True))
-        return cast("AlarmRow", {**row, "numbers": orjson.loads(row["numbers"])})
+        found = self._connection.execute(f"SELECT {', '.join(columns)} FROM alarms WHERE {which}", values).fetchall()  # noqa: S608
+        for cells in found:
+            row = dict(zip(columns, cells, strict=True))
+            yield cast("AlarmRow", {**row, "numbers": orjson.loads(row["numbers"])})
+
+    def _write_alarm(self, alarm: AlarmRow) -> None:
+        self._connection.execute(
+            "INSERT INTO alarms (id, revision, pond, node, kind, quantity, state, raised, cleared, acknowledged, numbers, change)"
+            " VALUES (:id, :revision, :pond, :node, :kind, :quantity, :state, :raised, :cleared, :acknowledged, :numbers,"
+            " (SELECT ifnull(max(change), 0) + 1 FROM alarms))"
+            " ON CONFLICT DO UPDATE SET change = excluded.change, revision = excluded.revision, state = excluded.state,"
+            " kind = excluded.kind, raised = excluded.raised, cleared = excluded.cleared, acknowledged = excluded.acknowledged,"
+            " numbers = excluded.numbers",
+            {**alarm, "numbers": json.dumps(alarm["numbers"])},
+        )
 
     def alarm_states(self) -> dict[str, bytes]:
         """Return the state of the alarms, by node."""

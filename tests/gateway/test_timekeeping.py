@@ -239,6 +239,45 @@ async def test_it_still_knows_its_doubt_after_a_kill(bench: Bench, make_pack: Pa
     assert times[-1] == NOON + HOUR + 120
 
 
+async def test_an_alarm_that_was_raised_with_a_lost_clock_moves_with_its_readings(bench: Bench, make_pack: Pack) -> None:
+    machine = Machine()
+    case = Clocked(bench, machine)
+    await case.sample(make_pack, 0, do=6.0, temperature=33.0)  # too warm before the clock was lost
+    machine.passes(2000)
+    await case.sample(make_pack, 0, do=6.0, temperature=33.0)
+    machine.passes(3 * HOUR)
+    machine.error = -int(machine.true)
+    machine.passes(0)
+    case.start()  # an outage of three hours, and no battery
+    await case.sample(make_pack, 0, do=2.7, temperature=33.0)
+    machine.passes(600)
+    await case.sample(make_pack, 0, do=2.6, temperature=33.0)
+    (wrong,) = bench.rows("SELECT raised, revision FROM alarms WHERE kind = 'oxygen_critical'")
+    assert int(str(wrong[0])) < machine.true - 2 * HOUR
+    machine.service = True
+    machine.jumps(-machine.error)
+    machine.passes(60)
+    await case.sample(make_pack, 0, do=2.6, temperature=33.0)
+    ((first,),) = bench.rows("SELECT time FROM samples WHERE seq = 3")
+    assert first == NOON + 2000 + 3 * HOUR
+    query = "SELECT raised, revision, numbers ->> 'since', numbers ->> 'called' FROM alarms WHERE kind = 'oxygen_critical'"
+    ((raised, revision, since, called),) = bench.rows(query)
+    assert (raised, since, called) == (first, first, first)
+    assert int(str(revision)) > int(str(wrong[1])), "the cloud gets it again"
+    assert bench.rows("SELECT raised FROM alarms WHERE kind LIKE 'temperature_high%'") == [(NOON + 2000,)], (
+        "raised by a right clock"
+    )
+    assert bench.rows("SELECT time FROM alarm_journal WHERE kind = 'oxygen_critical' AND event = 'raised'") == [(raised,)]
+    bench.restart()
+    stored = bench.rows("SELECT id, raised, revision FROM alarms WHERE kind = 'oxygen_critical'")
+    kept = [
+        (row["id"], row["raised"], row["revision"])
+        for row in bench.ingest.alarms.active(NODE)
+        if row["kind"] == "oxygen_critical"
+    ]
+    assert kept == stored, "what is remembered is what is stored"
+
+
 # --- the nodes' clocks
 
 

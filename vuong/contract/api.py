@@ -286,10 +286,15 @@ def counts(entry: Entry, state: str, numbers: Mapping[str, Any]) -> bool:
     """Return whether a shelving, unshelving or reset means anything to an alarm as it stands.
 
     It must fit the state, and be of what the alarm has said since it last called: an alarm that called again must be looked at again. So a
-    repeat of what was carried out and is over changes nothing.
+    repeat of what was carried out and is over changes nothing. A shelving is taken back by who saw it, or spoke after it.
     """
+    if state not in _FITTING[entry["kind"]]:
+        return False
     since = "latched" if entry["kind"] == EntryKind.RESET else "annunciated"
-    return state in _FITTING[entry["kind"]] and entry["content"]["revision"] >= int(numbers.get(since, 0))
+    seen = int(entry["content"]["revision"])
+    if entry["kind"] == EntryKind.UNSHELVING and seen < int(numbers.get("shelved_revision", 0)):
+        return entry["at"] >= int(numbers.get("shelved_at", 0))
+    return seen >= int(numbers.get(since, 0))
 
 
 def put_aside(state: str, numbers: Mapping[str, Any], entries: Iterable[Entry], now: float) -> Aside:

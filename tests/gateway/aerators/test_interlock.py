@@ -22,6 +22,7 @@ from gateway.alarms.engine import AlarmEngine
 from gateway.config import ConfigError, parse
 from gateway.derived.oxygen import Oxygen
 from gateway.observation import Pond
+from tests.gateway.saying import said
 from vuong.flags import Flag
 from vuong.limits import Limits
 
@@ -172,7 +173,7 @@ def test_a_motor_that_draws_no_current_raises_a_latched_alarm(pins: MockFactory)
     found = engine.find(alarm["id"])
     assert found is not None
     assert (found["state"], found["cleared"]) == ("latched", None), "somebody must look at it"
-    row = engine.reset(alarm["id"], "sau", NOON + 500)
+    row = engine.carry_out(said("reset", found, NOON + 500), NOON + 500)
     assert row is not None
     assert row["state"] == "returned"
     board.close()

@@ -11,6 +11,7 @@ from gateway.alarms.engine import LONGEST_MAINTENANCE
 from gateway.observation import Assessment, Observation
 from tests.gateway.alarms.conftest import MINUTE, NOON, Feed, Judge, Pack
 from tests.gateway.conftest import Bench
+from tests.gateway.saying import said
 from vuong.flags import Flag
 from vuong.readings import Sample
 
@@ -118,16 +119,18 @@ def test_shelving_ends_by_itself_and_by_growing_worse(feed: Feed) -> None:
     engine = feed.bench.ingest.alarms
     feed(0, do=3.5)
     (alarm,) = engine.active(NODE)
-    with pytest.raises(ValueError, match="24 hours"):
-        engine.shelve(alarm["id"], "sau", NOON, NOON + 90_000)
-    shelved = engine.shelve(alarm["id"], "sau", NOON, NOON + 3600)
+    shelved = engine.carry_out(said("shelving", alarm, NOON, minutes=60, reason="đang thay nước"), NOON)
     assert shelved is not None
-    assert (shelved["state"], shelved["numbers"]["until"]) == ("shelved", NOON + 3600)
+    assert (shelved["state"], shelved["numbers"]["shelved_until"]) == ("shelved", NOON + 3600)
+    assert (shelved["numbers"]["shelved_by"], shelved["numbers"]["shelved_reason"]) == ("sau", "đang thay nước")
     feed(30, do=3.5)
     feed.bench.restart()
     feed.tick(61)
     assert feed.alarms("oxygen_low") == [("unacknowledged", 0, None)]
-    feed.bench.ingest.alarms.shelve(alarm["id"], "sau", NOON + 3700, NOON + 7000)
+    (alarm,) = (row for row in feed.bench.ingest.alarms.active(NODE) if row["kind"] == "oxygen_low")
+    assert "shelved_until" not in alarm["numbers"]
+    feed.bench.ingest.carry_out(said("shelving", alarm, NOON + 3700, minutes=55, reason="x"))
+    assert "shelved" in {row["state"] for row in feed.bench.ingest.alarms.active(NODE)}
     feed(70, do=2.5)
     assert feed.alarms("oxygen_critical") == [("unacknowledged", 0, None)]
 

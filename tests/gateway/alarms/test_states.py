@@ -8,14 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.alarms.board import LONGEST_SHELF, REOPEN
+from gateway.alarms.board import REOPEN
 from gateway.alarms.engine import AlarmEngine
 from gateway.alarms.rules import Condition
 from gateway.alarms.states import TRANSITIONS, Event, acknowledged, step
 from gateway.observation import Assessment, Observation, Pond
+from tests.gateway.saying import said
 from vuong.acknowledgement import Acknowledgement
 from vuong.alarms import ALARM_KINDS, State
+from vuong.contract.api import aside_fault
 from vuong.contract.batch import AlarmRow
+from vuong.contract.entry import Entry
 from vuong.flags import Flag
 from vuong.limits import Limits
 from vuong.readings import Sample
@@ -104,6 +107,7 @@ class OxygenLife(RuleBasedStateMachine):
         self.shelved_until: int | None = None
         self.returned_at = 0
         self.rows: dict[str, AlarmRow] = {}
+        self.entries: list[Entry] = []
 
     def _expect(self) -> None:
         standing = next((kind for kind in ("oxygen_lethal", "oxygen_critical", "oxygen_low") if self.below[kind]), None)
@@ -163,14 +167,34 @@ class OxygenLife(RuleBasedStateMachine):
         elif self.state == "returned":
             self.state = "normal"
 
-    @rule(seconds=st.sampled_from([600, LONGEST_SHELF]))
-    def shelve(self, seconds: int) -> None:
+    def _say(self, kind: str, **content: object) -> None:
         alarm = self._current()
+        self.now += 1
         if alarm is None:
             return
-        self.engine.shelve(alarm["id"], "sau", self.now, self.now + seconds)
-        if self.state in {"unacknowledged", "acknowledged"}:
-            self.state, self.shelved_until = "shelved", self.now + seconds
+        entry = said(kind, alarm, self.now, **content)
+        if aside_fault(entry, alarm["kind"], alarm["state"], alarm["numbers"]) is None:  # as the API asks before it takes one
+            self.entries.append(entry)
+        self.engine.carry_out(entry, self.now)
+
+    @rule(minutes=st.sampled_from([10, 60, 24 * 60]))
+    def shelve(self, minutes: int) -> None:
+        self._say("shelving", minutes=minutes, reason="thay nước")
+        longest = 24 * 60 if self.kind == "oxygen_low" else 60
+        if self.state in {"unacknowledged", "acknowledged"} and minutes <= longest:
+            self.state, self.shelved_until = "shelved", self.now + 60 * minutes
+
+    @rule()
+    def unshelve(self) -> None:
+        self._say("unshelving")
+        if self.state == "shelved":
+            self.state, self.shelved_until = "unacknowledged" if self.worst else "normal", None
+
+    @rule()
+    def all_is_said_once_more(self) -> None:
+        """As at every start of the gateway: what was carried out, and what is over, changes nothing."""
+        for entry in self.entries:
+            assert self.engine.carry_out(entry, self.now) is None, entry
 
     @rule()
     def restart(self) -> None:
