@@ -80,7 +80,8 @@ class Timekeeper:
         wall = clock.now()
         self._at = self._asked = self._monotonic()
         self.verified = self._source()
-        floor = max(last or 0.0, EARLIEST)
+        # What happened in that last second was before all that comes now.
+        floor = max(0.0 if last is None else last + 1.0, EARLIEST)
         plausible = floor - max(BEHIND, self._step) <= wall < LATEST and (last is None or wall < last + OFF_FOR)
         # A time service may be asked before it is believed: 1970 is wrong whoever says it.
         self._base = wall
