@@ -61,7 +61,7 @@ NODE: Final = (
             **_VIA,
         },
     ),
-    Command("revoke", "provisioning.node.revoke", {"id": {"metavar": "ID"}, **_CA, **_VIA}),
+    Command("revoke", "provisioning.node.revoke", {"id": {"metavar": "ID"}, "--reason": {"metavar": "TEXT"}, **_CA, **_VIA}),
     Command("list", "provisioning.node.listing", {}),
     Command("show", "provisioning.node.show", {"id": {"metavar": "ID"}}),
     Command("doctor", "provisioning.node.doctor", {**_PORT, "--wait": {"type": float, "metavar": "SECONDS", "default": 20.0}}),
@@ -71,8 +71,17 @@ NODE: Final = (
 )
 FLEET: Final = (
     Command("init", "provisioning.fleet.init", {"--name": {"required": True}, **_CA}),
-    Command("gateway", "provisioning.fleet.gateway", {"host": {"metavar": "HOST[,HOST…]"}, "--out": _FILE, **_CA}),
-    Command("sync", "provisioning.fleet.sync", {"--gateway": {"required": True, "metavar": "HOST"}, **_CA, **_VIA}),
+    Command(
+        "cloud",
+        "provisioning.fleet.cloud",
+        {"--url": {"required": True, "metavar": "URL"}, "--login": {"required": True}, "--password-file": _FILE},
+    ),
+    Command(
+        "gateway",
+        "provisioning.fleet.gateway",
+        {"host": {"metavar": "HOST[,HOST…]"}, "--id": {"metavar": "ID"}, "--out": _FILE, **_CA},
+    ),
+    Command("sync", "provisioning.fleet.sync", {"--gateway": {"metavar": "HOST"}, "--cloud": _FLAG, **_CA, **_VIA}),
     Command(
         "import",
         "provisioning.fleet.load",

@@ -28,11 +28,16 @@ def check_node(node: str) -> str:
 
 
 class Registry:
-    """Nodes by id: pond, gateway, and whether the gateway has been told (``pending``)."""
+    """Nodes by id: pond, gateway, certificate, and whether the gateway (``pending``) and the cloud (``cloud_pending``) wait to be told.
+
+    Gateways by host: their id in the cloud, ``None`` where the cloud has not been told of them.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.registry
-        self.nodes: dict[str, dict[str, Any]] = read_json(self._path).get("nodes", {})
+        found = read_json(self._path)
+        self.nodes: dict[str, dict[str, Any]] = found.get("nodes", {})
+        self.gateways: dict[str, dict[str, Any]] = found.get("gateways", {})
 
     def known(self, node: str) -> dict[str, Any]:
         """Return a node's row.
@@ -48,11 +53,20 @@ class Registry:
 
     def save(self) -> None:
         """Write the list."""
-        write_json(self._path, {"nodes": self.nodes})
+        write_json(self._path, {"nodes": self.nodes, "gateways": self.gateways})
 
     def pending(self, gateway: str) -> list[str]:
         """Return the nodes of which a gateway has not been told."""
         return sorted(node for node, row in self.nodes.items() if row["gateway"] == gateway and row["pending"])
+
+    def pending_cloud(self) -> list[str]:
+        """Return the nodes of which the cloud has not been told."""
+        return sorted(node for node, row in self.nodes.items() if row.get("cloud_pending", True))
+
+    def waiting(self) -> dict[str, list[str]]:
+        """Return gateway → nodes of which it has not been told."""
+        found = {gateway: self.pending(gateway) for gateway in sorted({row["gateway"] for row in self.nodes.values()})}
+        return {gateway: nodes for gateway, nodes in found.items() if nodes}
 
     def enrolment(self, gateway: str, authority: Authority, clock: Clock) -> dict[str, str]:
         """Return the signed list of a gateway's nodes and of all revoked certificates."""

@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from provisioning.change import recover
 from provisioning.failure import Exit, Failure
 from provisioning.texts import say
 from provisioning.workspace import Workspace
@@ -103,6 +104,23 @@ class Session:
             task = bar.add_task(self.text(key), total=total)
             yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[..., None]]:
+        """Show on standard error what is waited for; call what is yielded with a text's key and its numbers."""
+        with ExitStack() as shown:
+
+            def tell(key: str, /, **numbers: object) -> None:
+                sentence = self.text(key, **numbers)
+                _LOG.info("%s", sentence)
+                if self.as_json:
+                    return
+                if self.errors.is_terminal:
+                    shown.enter_context(self.errors.status(_plain(sentence)))
+                else:
+                    self.errors.print(sentence, markup=False)
+
+            yield tell
+
 
 def _log_to(workspace: Workspace, mask: Mask) -> logging.Handler:
     workspace.log.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +142,8 @@ def run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sessi
         return _tell(session, Failure("workspace", Exit.CALL, place=workspace.root, problem=error.strerror or error))
     _LOG.info("vuong %s", " ".join(sys.argv[1:]))
     try:
+        if recover(workspace):
+            session.say("change.finished")
         return int(work(arguments, session) or Exit.DONE)
     except Failure as failure:
         _LOG.warning("%s", failure, exc_info=failure)

@@ -6,6 +6,7 @@
     technician/   ca.crt, technician.crt, technician.key: with which this laptop speaks to nodes through a gateway
     nodes/<id>/   config.json, node.crt, node.key
     registry.json nodes with their ponds, and what gateway and cloud have not been told yet
+    cloud.json    the cloud's address, and this laptop's token for it
     firmware.json pinned firmware files
     log/          technician.log, with secrets masked
 """
@@ -35,6 +36,7 @@ class Workspace:
         self.technician = self.root / "technician"
         self.registry = self.root / "registry.json"
         self.pins = self.root / "firmware.json"
+        self.cloud = self.root / "cloud.json"
         self.log = self.root / "log" / "technician.log"
 
     def node(self, node: str) -> Path:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import csv
+import time
 from collections.abc import Container
 from pathlib import Path
 from typing import Any, Final
 
+from provisioning import authority as authorities
 from provisioning import secrets
+from provisioning.cloud import tell_cloud
 from provisioning.failure import Exit, Failure, WrongCall
-from provisioning.node.provision import configuration, enter, open_authority, probe, tell
+from provisioning.node.provision import ask_passphrase, configuration, enter, probe, tell, whole_change
 from provisioning.registry import Registry, check_node
 from provisioning.session import Session
+from vuong.clock import SystemClock
+from vuong.i18n import number
 
 REQUIRED: Final = ("node", "pond", "gateway")
 OPTIONAL: Final = ("wifi", "probes", "interval")
@@ -76,29 +81,36 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     password = (
         secrets.ask(session, "ask.wifi", file=arguments.wifi_password_file, variable="VUONG_WIFI_PASSWORD") if names else ""
     )
-    for number, row in enumerate(found, 2):
+    for line, row in enumerate(found, 2):
         try:
             config = checked(row, dict.fromkeys(names, password), configs)
             configs[config["node"]] = config
         except WrongCall as mistake:
             column = _COLUMNS.get(mistake.key, mistake.key)
             sentence = mistake.sentence(session.language) + " → " + mistake.remedy(session.language)
-            mistakes.append({"row": number, "column": column, "message": sentence})
-            session.say("import.mistake", row=number, column=column, message=sentence)
+            mistakes.append({"row": line, "column": column, "message": sentence})
+            session.say("import.mistake", row=line, column=column, message=sentence)
     if mistakes:
         session.result({"ok": False, "mistakes": mistakes})
         if session.as_json:
             return Exit.CALL
         raise Failure("csv_mistakes", Exit.CALL, count=len(mistakes))
-    authority, registry = open_authority(arguments, session), Registry(session.workspace)
-    with session.progress("import.working", len(configs)) as report:
+    passphrase, clock = ask_passphrase(arguments, session), SystemClock()
+    began = time.monotonic()
+    with (
+        whole_change(session, passphrase) as (draft, authority, registry),
+        session.progress("import.working", len(configs)) as report,
+    ):
         for i, config in enumerate(configs.values(), 1):
-            enter(session, authority, registry, config)
+            enter(draft, authority, registry, config, clock.now())
             report(i, len(configs))
-    session.say("import.done", count=len(configs))
+    took = time.monotonic() - began
+    session.say("import.done", count=len(configs), seconds=number(took, 1, session.language))
+    authority, registry = authorities.unlock(session.workspace, passphrase, clock), Registry(session.workspace)
     told = {
         gateway: tell(session, authority, registry, gateway, arguments.via)
         for gateway in sorted({c["broker"] for c in configs.values()})
     }
-    session.result({"ok": True, "nodes": sorted(configs), "told": told})
+    cloud = tell_cloud(session, registry)
+    session.result({"ok": True, "nodes": sorted(configs), "seconds": round(took, 2), "told": told, "cloud": cloud})
     return Exit.DONE

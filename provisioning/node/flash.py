@@ -9,10 +9,13 @@ from typing import Any
 from provisioning.board import cable, label, port
 from provisioning.board.firmware_file import Firmware, check_pin, read
 from provisioning.board.flash import Board, connected
+from provisioning.cloud import tell_cloud
 from provisioning.failure import Failure
 from provisioning.image import build, layout
+from provisioning.registry import Registry
 from provisioning.session import Session
 from provisioning.workspace import read_json
+from vuong.clock import SystemClock
 from vuong.i18n import number
 
 
@@ -33,6 +36,16 @@ def _label(session: Session, node: str, pond: str, path: Path) -> None:
     except (OSError, ValueError) as error:
         raise Failure("file_unwritable", file=path, problem=error) from None
     session.say("flash.label", file=path)
+
+
+def _installed(session: Session, node: str, heard: dict[str, Any]) -> None:
+    """Note which program the node runs since when, and tell the cloud where it can be reached."""
+    registry = Registry(session.workspace)
+    if node in registry.nodes:
+        new = {"firmware": heard.get("firmware"), "installed": int(SystemClock().now()), "cloud_pending": True}
+        registry.nodes[node].update(new)
+        registry.save()
+        tell_cloud(session, registry)
 
 
 def run(arguments: argparse.Namespace, session: Session) -> None:
@@ -69,6 +82,8 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
     if faults:
         raise Failure("self_test", faults="; ".join(f"{name}: {fault}" for name, fault in faults.items()))
     session.say("flash.well", firmware=heard.get("firmware"), heap=number(heard["free_heap"] / 1024, 0, session.language))
+    if arguments.node:
+        _installed(session, arguments.node, heard)
     if arguments.node and arguments.label:
         pond = str(read_json(session.workspace.node(arguments.node) / "config.json").get("pond", ""))
         _label(session, arguments.node, pond, arguments.label)

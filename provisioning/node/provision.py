@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -12,10 +14,12 @@ from firmware.assembly import KINDS
 from provisioning import authority as authorities
 from provisioning import secrets
 from provisioning.authority import Authority, private_pem
+from provisioning.change import changing
+from provisioning.cloud import tell_cloud
 from provisioning.failure import WrongCall
 from provisioning.registry import Registry, check_node, deliver
 from provisioning.session import Session
-from provisioning.workspace import write_json, write_whole
+from provisioning.workspace import Workspace, write_json, write_whole
 from vuong.clock import SystemClock
 
 PORT = 8883
@@ -85,9 +89,9 @@ def probe(text: str) -> dict[str, Any]:
     return found
 
 
-def enter(session: Session, authority: Authority, registry: Registry, config: dict[str, Any]) -> None:
+def enter(workspace: Workspace, authority: Authority, registry: Registry, config: dict[str, Any], now: float) -> None:
     """Make a node's identity and enter it in the list; an identity that it had before is revoked."""
-    node, folder = config["node"], session.workspace.node(config["node"])
+    node, folder = config["node"], workspace.node(config["node"])
     if node in registry.nodes:
         authority.revoke(node)
     certificate, key = authority.issue(node)
@@ -99,8 +103,12 @@ def enter(session: Session, authority: Authority, registry: Registry, config: di
         "pond": config["pond"],
         "gateway": config["broker"],
         "until": int(certificate.not_valid_after_utc.timestamp()),
+        "certificate": format(certificate.serial_number, "x"),
+        "installed": int(now),
+        "firmware": None,
         "revoked": False,
         "pending": True,
+        "cloud_pending": True,
     }
     registry.save()
 
@@ -119,23 +127,39 @@ def tell(session: Session, authority: Authority, registry: Registry, gateway: st
     return False
 
 
+def ask_passphrase(arguments: argparse.Namespace, session: Session) -> str:
+    """Return the passphrase of the workspace's CA."""
+    return secrets.ask(session, "ask.passphrase", file=arguments.passphrase_file, variable=PASSPHRASE)
+
+
+@contextmanager
+def whole_change(session: Session, passphrase: str) -> Iterator[tuple[Workspace, Authority, Registry]]:
+    """Yield a draft of the workspace, its CA and its list; what is done with them takes effect as one, or not at all."""
+    authorities.unlock(session.workspace, passphrase, SystemClock())  # a wrong one is refused before anything is written
+    with changing(session.workspace) as draft:
+        yield draft, authorities.unlock(draft, passphrase, SystemClock()), Registry(draft)
+
+
 def open_authority(arguments: argparse.Namespace, session: Session) -> Authority:
     """Return the workspace's CA, unlocked."""
-    passphrase = secrets.ask(session, "ask.passphrase", file=arguments.passphrase_file, variable=PASSPHRASE)
-    return authorities.unlock(session.workspace, passphrase, SystemClock())
+    return authorities.unlock(session.workspace, ask_passphrase(arguments, session), SystemClock())
 
 
 def run(arguments: argparse.Namespace, session: Session) -> None:
     """Provision one node."""
-    node = check_node(arguments.id)
+    node, clock = check_node(arguments.id), SystemClock()
     wifi = {}
     if arguments.wifi:
         wifi[arguments.wifi] = secrets.ask(session, "ask.wifi", file=arguments.wifi_password_file, variable="VUONG_WIFI_PASSWORD")
     config = configuration(
         node, arguments.pond, arguments.gateway, wifi, [probe(text) for text in arguments.probes.split(",")], arguments.interval
     )
-    authority, registry = open_authority(arguments, session), Registry(session.workspace)
-    enter(session, authority, registry, config)
+    passphrase = ask_passphrase(arguments, session)
+    with whole_change(session, passphrase) as (draft, authority, registry):
+        enter(draft, authority, registry, config, clock.now())
     session.say("provision.done", node=node, pond=arguments.pond, place=session.workspace.node(node))
+    authority, registry = authorities.unlock(session.workspace, passphrase, clock), Registry(session.workspace)
     told = tell(session, authority, registry, config["broker"], arguments.via)
-    session.result({"ok": True, "node": node, "pond": arguments.pond, "folder": str(session.workspace.node(node)), "told": told})
+    cloud = tell_cloud(session, registry)
+    folder = str(session.workspace.node(node))
+    session.result({"ok": True, "node": node, "pond": arguments.pond, "folder": folder, "told": told, "cloud": cloud})
