@@ -16,6 +16,13 @@ _FILE: Final[dict[str, Any]] = {"type": Path, "metavar": "FILE"}
 _CA: Final[dict[str, dict[str, Any]]] = {"--passphrase-file": _FILE}
 _VIA: Final[dict[str, dict[str, Any]]] = {"--via": {"metavar": "COMMAND"}}
 _PORT: Final[dict[str, dict[str, Any]]] = {"port": {"nargs": "?", "metavar": "PORT"}}
+# A living node: at the cable, or through its gateway.
+_LINE: Final[dict[str, dict[str, Any]]] = {
+    **_PORT,
+    "--node": {"metavar": "ID"},
+    "--gateway": {"metavar": "HOST[:PORT]"},
+    "--wait": {"type": float, "metavar": "SECONDS"},
+}
 _CONFIG: Final[dict[str, Any]] = {**_FILE, "default": Path("/etc/vuong/gateway.toml")}
 
 NODE: Final = (
@@ -62,10 +69,51 @@ NODE: Final = (
         },
     ),
     Command("revoke", "provisioning.node.revoke", {"id": {"metavar": "ID"}, "--reason": {"metavar": "TEXT"}, **_CA, **_VIA}),
-    Command("list", "provisioning.node.listing", {}),
-    Command("show", "provisioning.node.show", {"id": {"metavar": "ID"}}),
-    Command("doctor", "provisioning.node.doctor", {**_PORT, "--wait": {"type": float, "metavar": "SECONDS", "default": 20.0}}),
-    Command("config", "provisioning.node.config", {**_PORT, "--set": {"action": "append", "metavar": "FIELD=VALUE"}}),
+    Command("list", "provisioning.node.listing", {"--gateway": {"metavar": "HOST[:PORT]"}}),
+    Command("show", "provisioning.node.show", {"id": {"metavar": "ID"}, "--gateway": {"metavar": "HOST[:PORT]"}}),
+    Command("doctor", "provisioning.node.doctor", _LINE),
+    Command("config", "provisioning.node.config", {**_LINE, "--set": {"action": "append", "metavar": "FIELD=VALUE"}}),
+    Command(
+        "calibrate",
+        "provisioning.node.calibrate",
+        {
+            **_LINE,
+            "--quantity": {"choices": ("ph", "do", "conductivity", "temperature"), "required": True},
+            "--method": {"choices": ("buffers", "air", "zero", "standard", "reference")},
+            "--points": {"metavar": "TRUE[=RAW],…"},
+            "--temperature": {"type": float, "metavar": "°C"},
+            "--salinity": {"type": float, "metavar": "‰"},
+            "--pressure": {"type": float, "metavar": "HPA"},
+            "--operator": {"metavar": "NAME"},
+            "--lot": {"metavar": "LOT"},
+            "--settle": {"type": float, "metavar": "SECONDS", "default": 300.0},
+            "--accept": _FLAG,
+            "--dry-run": _FLAG,
+        },
+    ),
+    Command(
+        "monitor",
+        "provisioning.node.monitor",
+        {
+            "--gateway": {"metavar": "HOST[:PORT]"},
+            "--node": {"metavar": "ID,…"},
+            "--seconds": {"type": float, "metavar": "SECONDS"},
+        },
+    ),
+    Command(
+        "update",
+        "provisioning.node.update",
+        {
+            **_PORT,
+            "--node": {"metavar": "ID,…"},
+            "--all": _FLAG,
+            "--canary": {"metavar": "ID"},
+            "--gateway": {"metavar": "HOST[:PORT]"},
+            "--wait": {"type": float, "metavar": "SECONDS"},
+            "--prove": {"type": float, "metavar": "SECONDS", "default": 2400.0},
+            **_CA,
+        },
+    ),
     Command("shell", "provisioning.node.shell", _PORT),
     Command("wipe", "provisioning.node.wipe", {**_PORT, "--yes": {"nargs": 2, "metavar": "ID"}}),
 )
@@ -80,6 +128,19 @@ FLEET: Final = (
         "gateway",
         "provisioning.fleet.gateway",
         {"host": {"metavar": "HOST[,HOST…]"}, "--id": {"metavar": "ID"}, "--out": _FILE, **_CA},
+    ),
+    Command(
+        "technician",
+        "provisioning.fleet.technician",
+        {
+            "person": {"metavar": "NAME"},
+            "--out": _FILE,
+            "--identity": _FILE,
+            "--revoke": _FLAG,
+            "--gateway": {"metavar": "HOST"},
+            **_CA,
+            **_VIA,
+        },
     ),
     Command("sync", "provisioning.fleet.sync", {"--gateway": {"metavar": "HOST"}, "--cloud": _FLAG, **_CA, **_VIA}),
     Command(

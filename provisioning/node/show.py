@@ -1,11 +1,12 @@
-"""``vuong node show``: what this laptop knows of one node."""
+"""``vuong node show``: what this laptop knows of one node; with a gateway, its newest status."""
 
 from __future__ import annotations
 
 import argparse
 
+from provisioning.link.line import run_loop
 from provisioning.node.config import hidden
-from provisioning.node.listing import state
+from provisioning.node.listing import state, statuses
 from provisioning.registry import Registry, check_node
 from provisioning.session import Session
 from provisioning.workspace import read_json
@@ -22,4 +23,9 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
     session.say("show.row", name=session.text("list.until"), value=moment(row["until"], "%d/%m/%Y"))
     for name, value in sorted(config.items()):
         session.say("show.row", name=name, value=value)
-    session.result({"ok": True, "node": node, **row, "config": config})
+    status = run_loop(statuses(session, arguments.gateway)).get(node) if arguments.gateway else None
+    if arguments.gateway and status is None:
+        session.say("show.row", name=session.text("list.now"), value=session.text("list.unheard"))
+    for name, value in sorted((status or {}).items()):
+        session.say("show.row", name=f"status.{name}", value=value)
+    session.result({"ok": True, "node": node, **row, "config": config} | ({"status": status} if arguments.gateway else {}))

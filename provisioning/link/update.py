@@ -1,0 +1,98 @@
+"""An update of a node's program: the package, its signed manifest, and the sending in pieces that goes on where it stopped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+from firmware.update import PIECE
+from provisioning.authority import Authority
+from provisioning.failure import Failure
+from provisioning.link.line import Line
+
+_TRIES: Final = 5  # pieces lost one after the other before the offer is made anew
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What is sent: version, archive (entries ``path NEWLINE size NEWLINE bytes``, `firmware.slots`), signed manifest."""
+
+    version: str
+    content: bytes
+    manifest: dict[str, Any]
+
+
+def version_here() -> str:
+    """Return the version of the node's program that this laptop would send."""
+    found = re.search(r'VERSION = "([^"]+)"', (resources.files("firmware") / "version.py").read_text(encoding="utf-8"))
+    if found is None:
+        raise Failure("program", what="firmware/version.py", log="-")
+    return found[1]
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """Return files by path as one archive."""
+    return b"".join(f"{path}\n{len(content)}\n".encode() + content for path, content in sorted(files.items()))
+
+
+def package(authority: Authority, modules: dict[str, bytes], version: str) -> Package:
+    """Return modules (path without ``.mpy`` → byte code) as a signed update."""
+    content = archive({f"{name}.mpy": code for name, code in modules.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    signature = authority.sign_update(version, len(content), digest)
+    return Package(version, content, {"version": version, "size": len(content), "sha256": digest, "signature": signature})
+
+
+async def _offer(line: Line, what: Package) -> int | None:
+    """Return from which byte on the node wants the archive, ``None`` where it has it all and installed it."""
+    try:
+        reply = await line.ask("update", patience=60.0, manifest=what.manifest)
+    except Failure as failure:
+        if failure.key == "node_error":
+            raise Failure("update_refused", node=line.node, reason=failure.numbers["problem"]) from None
+        raise
+    return None if "installed" in reply else int(reply["want"])
+
+
+async def send(
+    line: Line, what: Package, report: Callable[[int, int], None], again: Callable[[], Any] | None = None, patience: float = 900.0
+) -> None:
+    """Send an update; the node has unpacked it when this returns, and runs it from its next start on.
+
+    Parameters
+    ----------
+    report : called with the bytes sent and their total
+    again : awaited where the node went silent, until it is back; ``None`` where it cannot come back (cable)
+    patience : seconds after which a node that takes nothing more is given up
+
+    Raises
+    ------
+    Failure
+        ``update_refused`` with the node's reason; whatever keeps the line from being used
+    """
+    total, silent = len(what.content), 0
+    want, moved = await _offer(line, what), time.monotonic()
+    while want is not None:
+        report(want, total)
+        data = base64.b64encode(what.content[want : want + PIECE]).decode()
+        try:
+            reply = await line.ask("piece", patience=60.0 if want + PIECE >= total else 10.0, offset=want, data=data)
+        except Failure as failure:
+            if failure.key == "node_error":
+                raise Failure("update_refused", node=line.node, reason=failure.numbers["problem"]) from None
+            if failure.key != "no_answer" or again is None or time.monotonic() > moved + patience:
+                raise
+            silent += 1
+            if silent % _TRIES == 0:  # it restarted, or its Wi-Fi is away: it says itself how far it had come
+                await again()
+                want = await _offer(line, what)
+            continue
+        silent, moved = 0, time.monotonic()
+        want = None if "installed" in reply else int(reply["want"])
+    report(total, total)
