@@ -12,14 +12,16 @@ from cloud.accounts import attempts, audit
 from cloud.accounts.secrets import hash_password
 from cloud.accounts.service import writing
 from cloud.accounts.tables import AuditEntry, Identity, SignIn, User, UserToken
+from cloud.alerts.tables import Alarm
 from cloud.entries.tables import Entry
 from cloud.farms.tables import DiaryEntry
+from cloud.tenancy import ScopedSession
 
 DELETED: Final = "–"
 KEPT: Final = {
     "audit log": "who did what stays provable; it knows people by number only, and the number leads to no name any more",
     "pond diary": "feed, treatments and harvests stay with the pond for traceability of food; their author is a number",
-    "hand readings and calibrations": "they are of ponds and probes; their author's name is taken out here, "
+    "hand readings, calibrations, what was said of alarms": "they are of ponds and probes; their author's name is taken out here, "
     "copies on the co-op's gateways are the co-op's to clear",
     "readings": "they are of ponds, not of people",
 }
@@ -52,6 +54,7 @@ def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, An
                 for row in session.scalars(select(Identity).where(Identity.user_id == user))
             ],
             "entries": [row.told() for row in session.scalars(_entries(who))],
+            "alarms_put_aside": [{"alarm": row.id, "until": row.numbers.get("shelved_until")} for row in _shelved(session, who)],
             "diary": [
                 {"pond": row.pond_id, "kind": row.kind, "time": row.time, "content": row.content}
                 for row in session.scalars(select(DiaryEntry).where(DiaryEntry.author == user).order_by(DiaryEntry.id))
@@ -74,6 +77,13 @@ def _entries(who: User) -> Select[Entry]:
     return found if who.cooperative_id is None else found.where(Entry.cooperative_id == who.cooperative_id)
 
 
+def _shelved(session: ScopedSession, who: User) -> list[Alarm]:
+    """Return the alarms that say that somebody put them aside."""
+    found = select(Alarm).where(Alarm.numbers["shelved_by"].as_string() == who.name)
+    bound = found if who.cooperative_id is None else found.where(Alarm.cooperative_id == who.cooperative_id)
+    return list(session.scalars(bound))
+
+
 def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, str]:
     """Delete what names a person and return what is kept and why; they can never sign in again."""
     with writing(engine) as session:
@@ -83,6 +93,8 @@ def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, st
             session.execute(remove(table).where(table.user_id == user))
         for entry in session.scalars(_entries(who)):
             entry.person = DELETED
+        for alarm in _shelved(session, who):
+            alarm.numbers = alarm.numbers | {"shelved_by": DELETED}
         session.flush()
         who.login, who.name, who.language = f"deleted-{user}", DELETED, "vi"
         who.password, who.disabled = hash_password(secrets.token_hex(32)), int(now)

@@ -6,13 +6,15 @@ import threading
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 from starlette.types import Receive, Scope, Send
 
-from cloud.context import Asker, Cloud, Records
+from cloud.accounts.access import ApiWriter, Work
+from cloud.accounts.roles import Right
+from cloud.context import Cloud, Records
 from cloud.farms.service import pond as find_pond
 from cloud.farms.tables import Node, Pond
 from cloud.telemetry.corrections import Correction, CorrectionError, correct
@@ -24,7 +26,6 @@ from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
 router = APIRouter(tags=["telemetry"])
-_MAY_CORRECT: Final = frozenset({"manager", "technician", "administrator"})
 _LATEST_SECOND: Final = 2**33
 _MONTH: Final = 30 * 86_400
 Second = Annotated[int, Query(ge=0, le=_LATEST_SECOND, description="UTC seconds")]
@@ -160,17 +161,18 @@ def get_export(
 
 
 @router.post("/api/v1/ponds/{pond}/corrections")
-def post_correction(pond: str, records: Records, cloud: Cloud, asker: Asker, wanted: CorrectionRequest) -> Corrected:
-    """Change readings of a pond; what they were is kept with the asker's name, the time and the reason."""
-    found = _pond(records, pond)
-    if asker.role not in _MAY_CORRECT:
-        raise HTTPException(403, f"a {asker.role} cannot correct readings; ask a technician or the co-op's manager")
+def post_correction(pond: str, wanted: CorrectionRequest, work: Annotated[Work, Depends(ApiWriter(Right.CORRECT))]) -> Corrected:
+    """Change readings of a pond; what they were is kept with the asker's number, the time and the reason."""
+    found, cloud, author = _pond(work.session, pond), work.cloud, work.principal.actor
     flag = None if wanted.flag is None else Flag(wanted.flag)
     correction = Correction(**(wanted.model_dump() | {"pond": found.id, "flag": flag}))
+    work.session.rollback()  # the correction takes the store's lock itself
     try:
-        changed = correct(cloud.engine, correction, author=asker.name, now=cloud.clock.now(), mirror=cloud.mirrored)
+        changed = correct(cloud.engine, correction, author=author, now=cloud.clock.now(), mirror=cloud.mirrored)
     except CorrectionError as error:
         raise HTTPException(422, str(error)) from None
+    if changed:
+        work.done("readings.corrected", f"pond:{found.id}", found.cooperative_id, quantity=wanted.quantity, changed=changed)
     return Corrected(changed=changed)
 
 

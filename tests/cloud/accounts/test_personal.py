@@ -15,7 +15,7 @@ from cloud.accounts import audit, people
 from cloud.accounts.service import sign_in as open_session
 from cloud.accounts.tables import User, UserToken
 from cloud.schema import metadata
-from tests.cloud.batches import NOW, PASSWORD
+from tests.cloud.batches import NOW, PASSWORD, alarm, batch, sample
 from vuong.command import main
 
 
@@ -37,14 +37,26 @@ def test_a_person_gets_what_is_held_about_them(client: httpx.Client, engine: Eng
     assert "argon2" not in json.dumps(held)
 
 
-def test_a_person_is_forgotten_and_the_record_stays_whole(client: httpx.Client, engine: Engine) -> None:
+def test_a_person_is_forgotten_and_the_record_stays_whole(
+    client: httpx.Client, engine: Engine, post: Callable[..., httpx.Response]
+) -> None:
     assert open_session(engine, "sau", PASSWORD, NOW)
+    people.set_role(engine, "sau", "manager", now=NOW, actor="test")
     token = client.post("/api/v1/devices", json={"login": "sau", "password": PASSWORD}).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
+    aside = {"value": 3.2, "limit": 4.0, "shelved_by": "Cô Sáu", "shelved_until": NOW + 60}
+    post(batch([sample(1, do=5.0)], alarms=[alarm(state="shelved", numbers=aside), alarm("a2")]))
     client.post("/api/v1/ponds/ao-a1/hand-readings", json={"quantity": "do", "value": 5.5}, headers=headers)
+    assert client.post("/api/v1/alarms/a2/acknowledgement", json={}, headers=headers).status_code == 200
+    wrong = {"quantity": "do", "start": NOW - 7200, "end": NOW, "offset": -0.5, "reason": "hand meter"}
+    assert client.post("/api/v1/ponds/ao-a1/corrections", json=wrong, headers=headers).json() == {"changed": 1}
+    assert client.put("/api/v1/nodes/00000000000000a9", json={"pond": "ao-a1"}, headers=headers).status_code == 201
+    assert client.delete("/api/v1/nodes/00000000000000a9?reason=x", headers=headers).status_code == 200
+    assert client.get("/api/v1/me/data", headers=headers).json()["alarms_put_aside"] == [{"alarm": "a1", "until": NOW + 60}]
     assert client.post("/api/v1/me/delete", json={"password": "wrong"}, headers=headers).status_code == 403
     reply = client.post("/api/v1/me/delete", json={"password": PASSWORD}, headers=headers)
-    assert set(reply.json()["kept"]) == {"audit log", "pond diary", "hand readings and calibrations", "readings"}
+    said = "hand readings, calibrations, what was said of alarms"
+    assert set(reply.json()["kept"]) == {"audit log", "pond diary", said, "readings"}
     assert client.get("/api/v1/me", headers=headers).status_code == 401
     assert client.post("/api/v1/devices", json={"login": "sau", "password": PASSWORD}).status_code == 401
     with engine.connect() as connection:

@@ -16,8 +16,10 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
+from cloud.accounts.secrets import form_token
 from cloud.telemetry.ingest import UNPACKED_LIMIT, BatchError, unpack
-from tests.cloud.batches import NOW, TOKENS, batch, sample
+from tests.cloud.batches import NOW, PASSWORD, TOKENS, batch, sample
+from vuong.contract.api import FORM_HEADER
 
 A = {"Authorization": f"Bearer {TOKENS['gw-a']}"}
 EXPORT = "/api/v1/ponds/ao-a1/export"
@@ -117,10 +119,16 @@ def test_only_those_who_may_correct_do_and_what_was_is_told(client: httpx.Client
     path = "/api/v1/ponds/{}/corrections"
     assert client.post(path.format("ao-a1"), json=wanted).status_code == 401
     assert client.post(path.format("ao-a1"), json=wanted, headers=A).status_code == 403
+    credentials = {"login": "nam", "password": PASSWORD, "name": "TV", "scopes": ["read"]}
+    token = client.post("/api/v1/devices", json=credentials).json()["token"]
+    only_read = {"Authorization": f"Bearer {token}"}
+    assert client.post(path.format("ao-b1"), json=wanted, headers=only_read).status_code == 403
     sign_in("nam")  # manager of the other co-op
-    assert client.post(path.format("ao-a1"), json=wanted).status_code == 404
-    assert client.post(path.format("ao-b1"), json=wanted).json() == {"changed": 0}
-    assert client.post(path.format("ao-b1"), json=wanted | {"offset": 0}).status_code == 422
+    assert client.post(path.format("ao-b1"), json=wanted).status_code == 403, "no form token"
+    own = {FORM_HEADER: form_token(b"k" * 32, client.cookies["vuong_session"])}
+    assert client.post(path.format("ao-a1"), json=wanted, headers=own).status_code == 404
+    assert client.post(path.format("ao-b1"), json=wanted, headers=own).json() == {"changed": 0}
+    assert client.post(path.format("ao-b1"), json=wanted | {"offset": 0}, headers=own).status_code == 422
 
 
 def test_a_manager_corrects_and_the_revision_is_read_back(
@@ -129,9 +137,11 @@ def test_a_manager_corrects_and_the_revision_is_read_back(
     post(batch([sample(n, node="00000000000000b1", do=6.0) for n in range(1, 4)], gateway="gw-b"))
     sign_in("nam")
     wanted = {"quantity": "do", "start": NOW - 7200, "end": NOW, "value": 5.5, "flag": 3, "reason": "hand meter"}
-    assert client.post("/api/v1/ponds/ao-b1/corrections", json=wanted).json() == {"changed": 3}
+    own = {FORM_HEADER: form_token(b"k" * 32, client.cookies["vuong_session"])}
+    assert client.post("/api/v1/ponds/ao-b1/corrections", json=wanted, headers=own).json() == {"changed": 3}
     revisions = client.get("/api/v1/ponds/ao-b1/revisions").json()
     assert len(revisions) == 3
+    me = client.get("/api/v1/me/data").json()["person"]
     told = {
         name: revisions[0][name] for name in ("old_value", "new_value", "old_flag", "new_flag", "author", "reason", "changed")
     }
@@ -140,7 +150,7 @@ def test_a_manager_corrects_and_the_revision_is_read_back(
         "new_value": 5.5,
         "old_flag": 1,
         "new_flag": 3,
-        "author": "Dì Năm",
+        "author": f"user:{me['id']}",
         "reason": "hand meter",
         "changed": NOW,
     }
