@@ -7,7 +7,7 @@ dir=$(mkdir -p "$1" && cd "$1" && pwd)
 if [[ -x $dir/micropython ]] && "$dir/micropython" -c 'pass' 2>/dev/null; then exit 0; fi
 
 # The mirror that this machine already uses, whichever of the two source formats it is written in.
-mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1 || true) # a machine with the old format has no such files
 [[ -n $mirror ]] || mirror=$(awk '$1 == "deb" { print ($2 ~ /^\[/) ? $3 : $2; exit }' /etc/apt/sources.list)
 mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial" "$dir/debs" "$dir/root"
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$dir/apt/sources.list"
