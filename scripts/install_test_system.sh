@@ -15,6 +15,8 @@ want victoria-metrics victoria-metrics
 want systemd-analyze systemd
 want mkfs.ext4 e2fsprogs
 want nsenter util-linux
+want nft nftables
+want shellcheck shellcheck
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     as_root=none

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from provisioning import secrets
 from provisioning.failure import Exit, Failure, WrongCall
-from provisioning.gateway.steps import STEPS, Wanted, booted
+from provisioning.gateway.steps import STEPS, Wanted, about, booted
 from provisioning.session import Session
 
 
@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     if os.geteuid() != 0:
         raise WrongCall("not_root")
     pin = secrets.ask(session, "ask.pin", file=arguments.pin_file) if arguments.pin_file else None
-    wanted = Wanted(arguments.id or f"gw-{socket.gethostname()}", arguments.bundle, pin)
+    identity = arguments.id or about(arguments.bundle).get("id") or f"gw-{socket.gethostname()}"
+    wanted = Wanted(identity, arguments.bundle, pin)
     missing: dict[str, list[str]] = {}
     for step in STEPS:
         lacking = step.missing(wanted)

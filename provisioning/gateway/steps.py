@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import io
+import json
 import logging
 import os
 import pwd
@@ -16,6 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+import tomlkit
+
 from gateway.system.files import Layout, SystemFile, system_files
 from provisioning.failure import Failure, WrongCall
 from provisioning.workspace import write_whole
@@ -24,10 +27,12 @@ _LOG = logging.getLogger(__name__)
 PACKAGES: Final = ("mosquitto", "nftables", "ca-certificates", "tzdata")
 ZONE: Final = Path("/usr/share/zoneinfo/Asia/Ho_Chi_Minh")
 TIMESYNC: Final = "[Time]\nNTP=0.vn.pool.ntp.org 1.asia.pool.ntp.org\nFallbackNTP=time.cloudflare.com 0.debian.pool.ntp.org\nSaveIntervalSec=60\n"
-SERVICES: Final = ("mosquitto.service", "vuong-gateway.service", "nftables.service")
+SERVICES: Final = ("mosquitto.service", "vuong-gateway.service", "vuong-gateway-lan.service", "nftables.service")
 # file of the bundle → group that may read it; keys by 0640, the rest by all
-_KEYS: Final = {"broker.key": "broker_user", "gateway.key": "gateway_user"}
+_KEYS: Final = {"broker.key": "broker_user", "gateway.key": "gateway_user", "cloud.token": "gateway_user"}
 BUNDLE: Final = ("ca.crt", "revoked.pem", "broker.crt", "broker.key", "gateway.crt", "gateway.key")
+TOKEN: Final = "cloud.token"  # noqa: S105 - a file: in the bundle of a gateway that the cloud was told of
+ABOUT: Final = "gateway.json"  # its id, and the cloud's address
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +142,18 @@ def _write_files(wanted: Wanted) -> None:
         if str(file.destination) in stale:
             write_whole(file.destination, file.text.encode(), file.mode)
             shutil.chown(file.destination, file.owner, file.group)
-    if "/etc/nftables.conf" in stale and booted():
-        command("nft", "-c", "-f", "/etc/nftables.conf")
     if booted():
+        command("nft", "--check", "--file", "/etc/nftables.conf")  # a chroot has no network of its own to check against
         command("systemctl", "daemon-reload")
+        for name in ("systemd-journald", "systemd-timesyncd", "systemd-sysctl"):
+            _says_yes("systemctl", "try-restart", name)
+        _stop()
+
+
+def _stop() -> None:
+    """Stop what runs with files that have changed (Debian starts its broker at once, with its own); the last step starts it."""
+    for name in SERVICES:
+        _says_yes("systemctl", "stop", name)
 
 
 def _users(wanted: Wanted) -> list[str]:
@@ -193,7 +206,7 @@ def _unpacked(bundle: Path) -> dict[str, bytes]:
 def _certificates(wanted: Wanted) -> list[str]:
     new = _unpacked(wanted.bundle) if wanted.bundle else {}
     found = []
-    for name in BUNDLE:
+    for name in (*BUNDLE, *([TOKEN] if TOKEN in new else [])):
         path = wanted.layout.tls / name
         group = getattr(wanted.layout, _KEYS[name]) if name in _KEYS else "root"
         if not path.exists() or not _owned(path, "root", group, 0o640 if name in _KEYS else 0o644):
@@ -212,24 +225,51 @@ def _install_certificates(wanted: Wanted) -> None:
         group = getattr(wanted.layout, _KEYS[file.name]) if file.name in _KEYS else "root"
         write_whole(file, content[file.name], 0o640 if file.name in _KEYS else 0o644)
         shutil.chown(file, "root", group)
+    if booted():
+        _stop()
+
+
+def about(bundle: Path | None) -> dict[str, str]:
+    """Return what a bundle says of its gateway: ``id``, and ``cloud`` where it has a token for one; empty without a bundle.
+
+    Raises
+    ------
+    WrongCall
+        if the bundle cannot be read
+    """
+    content = _unpacked(bundle).get(ABOUT) if bundle else None
+    found = json.loads(content) if content else {}
+    return {name: str(value) for name, value in found.items()}
 
 
 def configuration(wanted: Wanted) -> str:
     """Return the first configuration of a gateway; nodes and ponds come by enrolment."""
     tls = wanted.layout.tls
+    cloud = about(wanted.bundle).get("cloud")
     return (
         f'[gateway]\nid = "{wanted.identity}"\ndatabase = "{wanted.layout.data}/gateway/gateway.db"\n\n'
         f'[mqtt]\nhost = "localhost"\nport = {wanted.layout.port}\nca_file = "{tls}/ca.crt"\n'
         f'cert_file = "{tls}/gateway.crt"\nkey_file = "{tls}/gateway.key"\n'
+        + (f'\n[cloud]\nurl = "{cloud}"\ntoken_file = "{tls}/{TOKEN}"\n' if cloud else "")
     )
 
 
 def _configuration(wanted: Wanted) -> list[str]:
-    return [] if wanted.config.exists() else [str(wanted.config)]
+    if not wanted.config.exists():
+        return [str(wanted.config)]
+    cloud = about(wanted.bundle).get("cloud")
+    return ["[cloud]"] if cloud and "cloud" not in tomlkit.parse(wanted.config.read_text(encoding="utf-8")) else []
 
 
 def _configure(wanted: Wanted) -> None:
-    write_whole(wanted.config, configuration(wanted).encode())
+    text = configuration(wanted)
+    if wanted.config.exists():  # the cloud was told of the gateway after its first bundle; all else stays as it is
+        document = tomlkit.parse(wanted.config.read_text(encoding="utf-8"))
+        document["cloud"] = tomlkit.parse(text)["cloud"]
+        text = tomlkit.dumps(document)
+    write_whole(wanted.config, text.encode())
+    if booted():
+        _stop()
 
 
 def _zone(_: Wanted) -> list[str]:

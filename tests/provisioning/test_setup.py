@@ -1,6 +1,6 @@
-"""``vuong gateway setup`` on a copy-on-write copy of this Debian in a mount namespace: real apt, real users, real rights, nothing left behind.
+"""``vuong gateway setup`` on a copy-on-write copy of this Debian in namespaces: real apt, users, rights, systemd, firewall; nothing left behind.
 
-What a namespace without systemd as its init cannot show: that the services start (`tests/gateway/system/test_boot.py` boots them).
+Not a Raspberry Pi, nor a kernel of its own: no limits on memory, no hardware watchdog, no clock to set.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ chmod 755 "$root/opt/vuong/bin/vuong"
 echo ready
 exec sleep infinity
 """
+# The same root with systemd as its init, and a network of its own in which a firewall does no harm.
+BOOT = """set -e
+cd "$1"
+mount -t proc proc proc; mount -t sysfs sysfs sys; mount -t cgroup2 cgroup2 sys/fs/cgroup
+umount -R dev; mount -t tmpfs -o mode=755 tmpfs dev; mount -t tmpfs tmpfs run; mount -t tmpfs tmpfs tmp
+for device in null zero full random urandom tty; do mknod -m 666 "dev/$device" c $(case $device in
+  null) echo 1 3;; zero) echo 1 5;; full) echo 1 7;; random) echo 1 8;; urandom) echo 1 9;; tty) echo 5 0;; esac); done
+mkdir dev/shm dev/pts dev/mqueue; mount -t tmpfs tmpfs dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts; ln -s pts/ptmx dev/ptmx
+rm -rf var/log/journal etc/machine-id; echo 0123456789abcdef0123456789abcdef > etc/machine-id
+printf '[Unit]\nRequires=sysinit.target\nWants=multi-user.target\nAllowIsolate=yes\n' > etc/systemd/system/vuong-test.target
+exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --system --unit=vuong-test.target --show-status=false
+"""
 
 
 class System:
@@ -50,25 +64,49 @@ class System:
 
     def __init__(self, folder: Path, given: Path) -> None:
         self.root = folder / "root"
+        self._booted: subprocess.Popen[bytes] | None = None
+        self._init = ""
         self._holder = subprocess.Popen(
             ["unshare", "--mount", "bash", "-c", MOUNT, "bash", folder, given], stdout=subprocess.PIPE, text=True
         )
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline().strip() == "ready"
 
+    def boot(self) -> None:
+        """Start systemd in it; from now on `run` runs beside its services."""
+        into = ["nsenter", "-t", str(self._holder.pid), "-m"]
+        unshare = ["unshare", "-m", "-p", "-n", "-u", "-i", "-C", "--fork", "--kill-child"]
+        self._booted = subprocess.Popen(
+            [*into, *unshare, "sh", "-c", BOOT, "boot", self.root], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.until(self._has_init)
+        self.until(lambda: self.run("systemctl", "is-active", "multi-user.target").stdout.strip() == "active")
+        assert self.run("ip", "link", "set", "lo", "up").returncode == 0
+
+    def _has_init(self) -> bool:
+        assert self._booted is not None
+        assert self._booted.poll() is None, "systemd cannot be booted in namespaces here"
+        children = Path(f"/proc/{self._booted.pid}/task/{self._booted.pid}/children").read_text(encoding="ascii").split()
+        if not children or Path(f"/proc/{children[0]}/comm").read_text(encoding="ascii").strip() != "systemd":
+            return False
+        self._init = children[0]
+        return True
+
+    def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.journal()
+            time.sleep(0.2)
+
+    def journal(self) -> str:
+        return self.run("journalctl", "--no-pager", "-n", "60").stdout if self._init else "it did not boot"
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        inside = [
-            "nsenter",
-            "-t",
-            str(self._holder.pid),
-            "-m",
-            "chroot",
-            str(self.root),
-            "env",
-            "-i",
-            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-        ]
-        return subprocess.run([*inside, *words], capture_output=True, text=True, check=False, timeout=300)
+        into = ["nsenter", "-t", str(self._holder.pid), "-m", "chroot", str(self.root)]
+        if self._init:
+            into = ["nsenter", "-t", self._init, "-m", "-p", "-n", "-u", "-i", "-C", "-r", "-w"]
+        clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+        return subprocess.run([*into, *clean, *words], capture_output=True, text=True, check=False, timeout=300)
 
     def vuong(self, *words: str) -> tuple[int, dict[str, Any]]:
         done = self.run("/opt/vuong/bin/vuong", "gateway", *words, "--json", "--lang", "en", "--workspace", "/srv/vuong")
@@ -76,6 +114,9 @@ class System:
         return done.returncode, json.loads(done.stdout)
 
     def end(self) -> None:
+        if self._booted is not None:
+            self._booted.kill()
+            self._booted.wait()
         self._holder.kill()
         self._holder.wait()
         if self._holder.stdout is not None:
@@ -96,6 +137,7 @@ def system(vuong: Vuong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     made.end()
 
 
+UNITS = ("mosquitto", "vuong-gateway", "vuong-gateway-lan", "nftables")
 SETUP = ("setup", "--id", "gw-1", "--bundle", "/given/bundle.tar", "--pin-file", "/given/pin.txt")
 
 
@@ -113,7 +155,7 @@ def test_a_fresh_debian_becomes_a_gateway_once(system: System) -> None:
     assert key == "root:mosquitto 640"
     assert system.run("stat", "-c", "%U %a", "/var/lib/vuong/gateway").stdout.strip() == "vuong 750"
     assert "493817" not in system.run("cat", "/srv/vuong/log/technician.log").stdout
-    for unit in ("mosquitto", "vuong-gateway", "nftables"):
+    for unit in UNITS:
         assert system.run("systemctl", "is-enabled", unit).stdout.strip() == "enabled"
 
     code, told = system.vuong(*SETUP)
@@ -128,6 +170,50 @@ def test_a_fresh_debian_becomes_a_gateway_once(system: System) -> None:
     code, told = system.vuong(*SETUP)
     assert code == 0
     assert told["changed"] == {"files": ["/etc/vuong/mosquitto.conf"], "certificates": ["/var/lib/vuong/tls/gateway.key"]}
+
+
+ASK = """
+import http.cookiejar, re, sys, urllib.parse, urllib.request
+web = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+token = re.search(r'name="token" value="([^"]+)"', web.open("http://127.0.0.1:8080/sign-in").read().decode())[1]
+form = urllib.parse.urlencode({"token": token, "pin": sys.argv[1], "name": "test"}).encode()
+print(web.open("http://127.0.0.1:8080/sign-in", form).url)
+"""
+
+
+def test_a_running_debian_becomes_a_gateway_whose_services_run(system: System) -> None:
+    """As on a Pi: Debian's own broker has been started by its package, with its own configuration, when set-up comes."""
+    assert system.run("apt-get", "-q", "-y", "--no-install-recommends", "install", "mosquitto", "nftables").returncode == 0
+    system.boot()
+    system.until(lambda: system.run("systemctl", "is-active", "mosquitto").stdout.strip() == "active")
+    own = system.run("systemctl", "show", "-p", "MainPID", "mosquitto").stdout
+
+    code, told = system.vuong(*SETUP)
+    assert code == 0, (told, system.journal())
+    assert "packages" not in told["changed"]
+    for unit in UNITS:
+        system.until(lambda unit=unit: system.run("systemctl", "is-active", unit).stdout.strip() == "active")  # type: ignore[misc]
+    assert system.run("systemctl", "show", "-p", "MainPID", "mosquitto").stdout != own
+    system.until(lambda: ":8080 " in system.run("ss", "-Hltn").stdout)
+    listening = system.run("ss", "-Hltn").stdout
+    assert ":8883 " in listening
+    assert ":1883 " not in listening  # Debian's own broker took everybody
+    rules = system.run("nft", "list", "ruleset").stdout
+    assert "policy drop" in rules
+    assert "tcp dport 8883" in rules
+    page = system.run("/opt/python/bin/python3", "-c", ASK, "493817")
+    assert page.stdout.strip() == "http://127.0.0.1:8080/", page.stderr
+    system.until(lambda: "as gateway (" in system.journal())  # the broker has let the gateway in
+
+    code, told = system.vuong(*SETUP)
+    assert (code, told) == (0, {"ok": True, "changed": {}})
+    assert system.vuong("setup", "--check") == (0, {"ok": True, "missing": {}})
+    for unit in UNITS:
+        assert system.run("systemctl", "show", "-p", "NRestarts", "--value", unit).stdout.strip() in {"0", ""}, unit
+
+    system.run("systemctl", "disable", "--now", "vuong-gateway-lan")
+    assert system.vuong("setup", "--check") == (1, {"ok": False, "missing": {"services": ["vuong-gateway-lan.service"]}})
+    assert system.vuong(*SETUP)[1]["changed"] == {"services": ["vuong-gateway-lan.service"]}
 
 
 def test_without_certificates_it_says_where_they_come_from(system: System) -> None:
