@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import gmqtt
@@ -16,12 +16,15 @@ from gmqtt.mqtt.constants import MQTTv311
 from gmqtt.mqtt.handler import MQTTError
 
 from gateway.config import ConfigError, Mqtt
-from gateway.ingest import Ack, Ingest
+from gateway.ingest import Ingest
+from gateway.transaction import Ack
 from vuong.contract import topics
 
 _LOG = logging.getLogger(__name__)
 
-SUBSCRIPTIONS: Final = tuple((topics.topic("+", channel), 1) for channel in (topics.DATA, topics.BACKLOG, topics.STATUS))
+SUBSCRIPTIONS: Final = tuple(
+    (topics.topic("+", channel), 1) for channel in (topics.DATA, topics.BACKLOG, topics.STATUS, topics.REPLY)
+)
 # One commit costs a disk flush whatever its size: messages are gathered for so long, or up to so many.
 GATHER: Final = 0.05
 MOST: Final = 2000
@@ -31,6 +34,7 @@ BUSY: Final = 100  # messages in one commit from which on acknowledgements are p
 TOLD_WITHIN: Final = 0.25
 RECONNECT: Final = 1.0
 PATIENCE: Final = 10.0
+_REPLY: Final = f"/{topics.REPLY}"
 _QUIET: Final = logging.getLogger("gmqtt.quiet")  # what it says of each lost connection is said by `run`, once
 _QUIET.setLevel(logging.CRITICAL)
 
@@ -56,6 +60,39 @@ def _password(mqtt: Mqtt) -> str | None:
         return mqtt.password_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"mqtt.password_file {mqtt.password_file} cannot be read: {error}") from None
+
+
+class _Replies:
+    """Acknowledges what a node sends once only, its calibrations, when that is stored; readings have an acknowledgement of their own.
+
+    gmqtt knows only one way with MQTT 3.1.1: to acknowledge before it hands a message over. So its handler of messages is asked here, and the
+    many readings cost nothing more (``tests/gateway/test_messages.py`` notices a gmqtt that does it otherwise).
+    """
+
+    def __init__(self, client: gmqtt.Client, keep: Callable[[str, bytes], Awaitable[None]]) -> None:
+        handler = client._package_handler
+        self._client, self._handler, self._keep = client, handler, keep
+        self._at_once = handler._handle_qos_1_publish_packet
+        self._keeping: set[asyncio.Task[None]] = set()
+        handler._handle_qos_1_publish_packet = self._take
+
+    def _take(self, mid: int, packet: bytes, topic: str, properties: dict[str, object]) -> None:
+        if not topic.endswith(_REPLY):
+            self._at_once(mid, packet, topic, properties)
+            return
+        task = asyncio.create_task(self._later(mid, topic, bytes(packet)))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _later(self, mid: int, topic: str, payload: bytes) -> None:
+        await self._keep(topic, payload)
+        if self._client.is_connected:
+            self._handler._send_puback(mid)
+
+    def close(self) -> None:
+        """Acknowledge nothing more: the broker sends it again."""
+        for task in self._keeping:
+            task.cancel()
 
 
 class ConnectionLostError(Exception):
@@ -99,6 +136,7 @@ class Broker:
 
     async def _listen(self) -> None:
         client = gmqtt.Client(self._identifier, clean_session=False, logger=_QUIET)
+        replies = _Replies(client, self._keep)
         client.set_config({"reconnect_retries": 0, "reconnect_delay": 0})  # `run` connects again, with a word about it
         if self._mqtt.username is not None:
             client.set_auth_credentials(self._mqtt.username, self._password)
@@ -131,6 +169,7 @@ class Broker:
             if commit is not None:
                 await commit
             self._tell(client)
+            replies.close()
             await client.disconnect()
 
     def _message(self, client: object, topic: str, payload: bytes, *_: object) -> int:
@@ -141,6 +180,18 @@ class Broker:
         else:
             self._ingest.counts["dropped"] += 1
         return 0
+
+    async def _keep(self, topic: str, payload: bytes) -> None:
+        """Take a reply, and wait until a calibration in it is stored; not for ever: a full disk must not hold the readings behind it up."""
+        before = len(self._ingest.said)
+        self._ingest.take([(topic, payload)])
+        entries = self._ingest.said[before:]
+        self._woken.set()
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while (  # noqa: ASYNC110 - rare, and over in a moment
+            any(entry in self._ingest.said for entry in entries) and asyncio.get_running_loop().time() < deadline
+        ):
+            await asyncio.sleep(GATHER)
 
     def _disconnected(self, *_: object) -> None:
         self._lost = True

@@ -7,16 +7,14 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Final, Literal
-
-import orjson
 
 from gateway.alarms.engine import AlarmEngine
 from gateway.config import Config
 from gateway.derived.ammonia import Ammonia, HandReading
 from gateway.derived.oxygen import Oxygen, OxygenCourse
 from gateway.ledger import Ledger
+from gateway.messages import calibration_of, status_of
 from gateway.observation import Numbers
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
@@ -25,12 +23,13 @@ from gateway.store.space import Space
 from gateway.store.store import Changes, Quarantined, Store, sample_row
 from gateway.system_alarms import SystemAlarms
 from gateway.timekeeping import NodeClocks, Timekeeper
+from gateway.transaction import Ack, Transaction
 from vuong.acknowledgement import Acknowledgement
 from vuong.clock import Clock
 from vuong.contract import topics
 from vuong.contract.batch import StatusRow
 from vuong.contract.decode import ContractError, decode
-from vuong.contract.entry import Entry
+from vuong.contract.entry import Entry, EntryKind
 from vuong.readings import Sample
 
 _LOG = logging.getLogger(__name__)
@@ -43,31 +42,6 @@ LONGEST_HELD: Final = 86_400  # s that samples wait for the right time: a gatewa
 UNKNOWN_TIME: Final = 946_684_800  # told to nodes while the gateway does not know the time itself: no node sets its clock to 2000
 LARGEST_KEPT: Final = 2048  # bytes of a quarantined payload
 _FORMS: Final[dict[str, Literal["json", "cbor"]]] = {topics.DATA: "json", topics.BACKLOG: "cbor"}
-_DETAILS: Final = ("boot", "firmware", "battery", "rssi", "heap", "reset")
-_STATES: Final = ("online", "offline")
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """What goes to a node after a commit: all of `boot` up to `seq` is on the gateway's disk."""
-
-    node: str
-    boot: int
-    seq: int
-    time: int
-
-    def message(self) -> tuple[str, bytes]:
-        """Return topic and payload."""
-        return topics.topic(self.node, topics.ACK), orjson.dumps({"boot": self.boot, "seq": self.seq, "time": self.time})
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """All that is written at once, and what is true when it is: the acknowledgements, and where the models' snapshot stands."""
-
-    changes: Changes
-    acks: list[Ack]
-    snapshot: tuple[int, float] | None
 
 
 class Ingest:
@@ -78,6 +52,12 @@ class Ingest:
     config : the gateway's configuration
     store : its database
     clock : time of arrival; it may be wrong, see `gateway.timekeeping`
+
+    Attributes
+    ----------
+    counts : messages, duplicates, … since the start
+    loads : how often it has taken its state from the database; what people said is to be noted anew then (`note`)
+    said : entries that nodes told of and that are not in the file of entries yet (`gateway.lan.exchange` puts them there)
     """
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
@@ -85,8 +65,9 @@ class Ingest:
         self.clock = clock if isinstance(clock, Timekeeper) else Timekeeper(clock, store.last_moment())
         self.space = Space(store)
         self.counts: Counter[str] = Counter()
+        self.said: list[Entry] = []
         self._strangers: set[str] = set()
-        self._entered: dict[tuple[str, str], HandReading] = {}
+        self.loads = 0
         self._started = int(self.clock.now())
         self._writing = asyncio.Lock()
         self._load()
@@ -103,6 +84,7 @@ class Ingest:
     def _load(self) -> None:
         """Stand where the database stands."""
         store, nodes = self._store, self._config.nodes
+        self.loads += 1
         self._ledger = Ledger(store.ledger())
         self._position = store.next_position()
         self._pipeline = Pipeline(self._config.id, nodes, make_stages(nodes))
@@ -128,8 +110,6 @@ class Ingest:
         self._snapshot_position = max((position for _, _, position, _ in snapshots), default=0)
         self._snapshot_time = self.clock.now()
         learned_from = max(self._snapshot_position, self._position - 1 - RELEARNED)
-        for reading in self._entered.values():
-            self._hand_over(reading)
         count = self._pipeline.restore(snapshots, store.samples_after(learned_from))
         _LOG.info("ready at position %d; learned from %d samples since the last snapshot", self._position, count)
 
@@ -152,12 +132,14 @@ class Ingest:
                     _LOG.warning("node %r is not registered: add it to [[nodes]]; its messages are not acknowledged", node)
                 continue
             form = _FORMS.get(channel)
-            if form is not None:
-                try:
-                    decoded = decode(payload, form=form, node=node, now=arrived)
-                except ContractError as error:
-                    self._quarantine(topic, payload, str(error))
+            try:
+                if form is None:
+                    self._beside(node, channel, payload, arrived)
                     continue
+                decoded = decode(payload, form=form, node=node, now=arrived)
+            except ContractError as error:
+                self._quarantine(topic, payload, str(error))
+            else:
                 for problem in decoded.problems:
                     self._quarantine(topic, payload, str(problem))
                 live = channel == topics.DATA
@@ -166,10 +148,15 @@ class Ingest:
                         self._set_right(sample, arrived, live=live)
                     self._sample(sample, arrived)
                 self._heard[node] = arrived
-            elif channel == topics.STATUS:
-                self._status(node, topic, payload, arrived)
-            else:
-                self._quarantine(topic, payload, "a channel on which nodes do not publish")
+
+    def _beside(self, node: str, channel: str, payload: bytes, arrived: int) -> None:
+        """Take a message that carries no samples."""
+        if channel == topics.STATUS:
+            self._status(node, payload, arrived)
+        elif channel == topics.REPLY:
+            self._reply(node, payload, arrived)
+        else:
+            raise ContractError("a channel on which nodes do not publish")
 
     def _sample(self, sample: Sample, arrived: int) -> None:
         if not self._ledger.take(sample, arrived):
@@ -195,21 +182,8 @@ class Ingest:
             sample.time -= offset
             sample.estimated = True
 
-    def _status(self, node: str, topic: str, payload: bytes, arrived: int) -> None:
-        try:
-            status = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            self._quarantine(topic, payload, "status is not JSON")
-            return
-        state = status.get("state") if isinstance(status, dict) else None
-        if state not in _STATES:
-            self._quarantine(topic, payload, f"status has state {state!r}; known are {', '.join(_STATES)}")
-            return
-        detail: dict[str, float | int | str | None] = {
-            name: value[:100] if isinstance(value, str) else value
-            for name in _DETAILS
-            if isinstance(value := status.get(name), str | int | float) and not isinstance(value, bool)
-        }
+    def _status(self, node: str, payload: bytes, arrived: int) -> None:
+        state, detail = status_of(payload)
         if state == "online":
             self._heard[node] = arrived
         known = self._statuses.get(node)
@@ -219,6 +193,11 @@ class Ingest:
         row: StatusRow = {"node": node, "time": time, "state": state, "detail": detail}
         self._statuses[node] = row
         self._changes.statuses.append(row)
+
+    def _reply(self, node: str, payload: bytes, arrived: int) -> None:
+        entry = calibration_of(payload, node, self._config.nodes[node], arrived)
+        if entry is not None:
+            self.said.append(entry)
 
     def _quarantine(self, topic: str, payload: bytes, reason: str) -> None:
         self.counts["quarantined"] += 1
@@ -262,16 +241,18 @@ class Ingest:
         """Shelve, take back or reset an alarm as somebody said, any number of times; it is written with the next commit."""
         self._pipeline.alarms.carry_out(entry, int(self.clock.now()))
 
-    def enter(self, reading: HandReading) -> None:
-        """Take what somebody measured by hand, any number of times, in any order."""
-        key = reading.pond, reading.quantity
-        self._entered[key] = max(self._entered.get(key, reading), reading, key=lambda r: (r.time, r.value))
-        self._hand_over(reading)
-
-    def _hand_over(self, reading: HandReading) -> None:
-        for stage in self._pipeline.stages:
-            if isinstance(stage, Ammonia):
-                stage.enter(reading)
+    def note(self, entry: Entry) -> None:
+        """Hand a hand reading or a calibration to the stages, any number of times, in any order."""
+        content, at = entry["content"], entry["at"]
+        if entry["kind"] == EntryKind.CALIBRATION:
+            before, after = content.get("before", []), content.get("after", [])
+            self._pipeline.note_calibration(content["node"], content["quantity"], at, before, after)
+        elif entry["pond"] in self._config.ponds:
+            self._pipeline.note_hand_reading(entry["pond"], content["quantity"], at, content["value"])
+            reading = HandReading(entry["pond"], content["quantity"], at, content["value"], entry["by"])
+            for stage in self._pipeline.stages:
+                if isinstance(stage, Ammonia):
+                    stage.enter(reading)
 
     def status(self) -> str:
         """Return in one line what the gateway is about, for systemd's ``STATUS=``."""

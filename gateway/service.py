@@ -7,6 +7,7 @@ import logging
 import signal
 import sqlite3
 from contextlib import suppress
+from typing import Any
 
 from gateway.aerators.overrides import Overrides
 from gateway.aerators.switchboard import Switchboard
@@ -73,9 +74,11 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
 
     def committed() -> None:
         outbound.samples.hold(ingest.held_from)
+        exchange.wake()
         if outbox:
             outbox.wake()
 
+    exchange = Exchange(config, ingest, committed)
     broker = Broker(config.id, config.mqtt, ingest, committed)
 
     async def ticks() -> None:
@@ -91,9 +94,8 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             notifier.status(ingest.status())
             await clock.sleep(TICK)
 
-    exchange = Exchange(config, ingest, committed)
-    work = [broker.run(), ticks(), exchange.run(), *([outbox.run()] if outbox else []), *([escalator.run()] if escalator else [])]
-    tasks = [asyncio.create_task(coroutine) for coroutine in work]
+    beside = [part.run() for part in (outbox, escalator) if part]
+    tasks = [asyncio.create_task(work) for work in (broker.run(), ticks(), exchange.run(), *beside)]
     stopping = asyncio.create_task(stop.wait())
     notifier.ready()
     try:
@@ -103,9 +105,7 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
     finally:
         if stop.is_set():
             notifier.stopping()
-        for task in (*tasks, stopping):
-            task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        await _ended(*tasks, stopping)
         with suppress(sqlite3.Error):
             ingest.commit(snapshot=True)
         if escalator:
@@ -117,3 +117,9 @@ async def _serve(config: Config, clock: Clock, store: Store, stop: asyncio.Event
             outbound.close()
             exchange.close()
         _LOG.info("stopped; %s", dict(ingest.counts))
+
+
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ counts is then the same everywhere (`vuong.acknowledgement`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import sqlite3
@@ -17,7 +18,6 @@ import httpx
 import orjson
 
 from gateway.config import Cloud, Config
-from gateway.derived.ammonia import HandReading
 from gateway.ingest import Ingest
 from gateway.lan.entries import Entries
 from vuong.acknowledgement import Acknowledgement
@@ -43,7 +43,7 @@ class Exchange:
     Parameters
     ----------
     config : the gateway's configuration
-    ingest : takes acknowledgements and hand readings
+    ingest : takes what people said, and has what nodes told of
     committed : called when something was written, to wake the outbox
 
     Raises
@@ -55,10 +55,9 @@ class Exchange:
     def __init__(self, config: Config, ingest: Ingest, committed: Callable[[], None]) -> None:
         self._config, self._ingest, self._committed = config, ingest, committed
         self._entries = Entries(config.database)
-        self._applied = (
-            0  # from the beginning at every start: a repeat changes nothing, and a salvaged database gets back what it lost
-        )
-        self._new = asyncio.Event()
+        # From the beginning at every start: a repeat changes nothing, and a salvaged database gets back what it lost.
+        self._applied, self._loads = 0, ingest.loads
+        self._new, self._woken = asyncio.Event(), asyncio.Event()
 
     def close(self) -> None:
         """Close the file."""
@@ -71,13 +70,25 @@ class Exchange:
             work.append(self._exchange_for_ever(self._config.cloud))
         await asyncio.gather(*work)
 
+    def wake(self) -> None:
+        """Look now, if a node has told of something."""
+        if self._ingest.said:
+            self._woken.set()
+
     async def _apply_for_ever(self) -> None:
         while True:
             await self.apply()
-            await asyncio.sleep(LOOK)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK)
+            self._woken.clear()
 
     async def apply(self) -> int:
         """Hand the entries that came since the last call to the alarms and stages; return how many."""
+        self._keep()
+        if (
+            self._loads != self._ingest.loads
+        ):  # alarms and stages stand where the database stands: what it had not got is said again
+            self._loads, self._applied = self._ingest.loads, 0
         count = 0
         while found := self._came():
             for position, entry in found:
@@ -88,6 +99,19 @@ class Exchange:
             self._committed()
             self._new.set()
         return count
+
+    def _keep(self) -> None:
+        """Store what nodes told of; where that fails it stays with the ingest, and the next call tries again."""
+        told = self._ingest.said
+        if not told:
+            return
+        entries = list(told)
+        try:
+            self._entries.add(entries)
+        except sqlite3.DatabaseError as error:  # `_came` sees to a damaged file
+            _LOG.warning("what nodes told of calibrations cannot be stored now: %s", error)
+            return
+        del told[: len(entries)]
 
     def _came(self) -> list[tuple[int, Entry]]:
         """Return what came since the last call; a fault of the file of entries is no reason to touch the gateway's database."""
@@ -109,8 +133,8 @@ class Exchange:
             await self._ingest.acknowledge(content["alarm"], said)
         elif entry["kind"] in {EntryKind.SHELVING, EntryKind.UNSHELVING, EntryKind.RESET}:
             self._ingest.carry_out(entry)
-        elif entry["kind"] == EntryKind.HAND_READING and entry["pond"] in self._config.ponds:
-            self._ingest.enter(HandReading(entry["pond"], content["quantity"], entry["at"], content["value"], entry["by"]))
+        else:
+            self._ingest.note(entry)
 
     async def _exchange_for_ever(self, cloud: Cloud) -> None:
         failures = 0
