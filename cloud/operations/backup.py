@@ -109,7 +109,14 @@ def look(file: Path, folder: Path) -> tuple[dict[str, Any], Path]:
     """
     try:
         with tarfile.open(file) as archive:
-            archive.extractall(folder, filter="data")
+            for name in {MANIFEST, *_NAMES.values()} & set(
+                archive.getnames()
+            ):  # and nothing else that a tampered archive may bring
+                packed = archive.extractfile(name)
+                if packed is None:
+                    raise BackupError(f"{file}: {name} in it is no file; take another back-up")
+                with packed, (folder / name).open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         data = folder / _NAMES[manifest["store"]]
         held, wanted = _digest(data), manifest["sha256"]
