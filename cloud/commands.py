@@ -24,11 +24,10 @@ from cloud.operations import commands as operations
 from cloud.operations.commands import add_work_options, work_of
 from cloud.operations.jobs import embedded
 from cloud.operations.logs import configure
+from cloud.operations.reception import PatientProtocol, Reception
 from vuong.clock import parse
 from vuong.command import CommandError
 
-# More requests at once than this are answered 503 at once, so that a storm of gateways fills no memory: they come again.
-_AT_ONCE = 1000
 VARIABLE = "VUONG_DATABASE_URL"
 _EXAMPLES = """examples:
   vuong cloud import farm.toml
@@ -116,13 +115,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state.
     with embedded(work) if file is not None else nullcontext():
         uvicorn.run(
-            app,
+            Reception(app, app.state.metrics),
             host=arguments.host,
             port=arguments.port,
+            http=PatientProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=_AT_ONCE,
         )
     return 0
 

@@ -66,6 +66,15 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def conninfo(engine: Engine, *, password: bool = True) -> str:
+    """Return PostgreSQL's own connection string of an engine: all of its hosts, and what else its URL says."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only where PostgreSQL is
+
+    _, parts = engine.dialect.create_connect_args(engine.url)
+    parts.pop("context", None)  # SQLAlchemy's own
+    return make_conninfo(**{name: str(value) for name, value in parts.items() if password or name != "password"})
+
+
 def sqlite_path(engine: Engine) -> Path | None:
     """Return the file of an embedded database, ``None`` on PostgreSQL."""
     return Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None

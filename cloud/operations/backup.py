@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
-from cloud.database import connect, sqlite_path
+from cloud.database import connect, conninfo, sqlite_path
 from cloud.schema import metadata
 
 MANIFEST: Final = "manifest.json"
@@ -51,9 +51,9 @@ def _program(name: str) -> str:
 
 
 def _run(name: str, engine: Engine, *arguments: str) -> None:
-    url = engine.url.set(drivername="postgresql", password=None)
+    # The password goes by the environment: arguments can be seen by everybody on the machine.
     environment = os.environ | ({"PGPASSWORD": str(engine.url.password)} if engine.url.password else {})
-    command = [_program(name), *arguments, "--dbname", url.render_as_string()]
+    command = [_program(name), *arguments, "--dbname", conninfo(engine, password=False)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if done.returncode:
         raise BackupError(f"{name} failed: {done.stderr.strip()[-500:]}")

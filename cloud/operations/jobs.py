@@ -21,6 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from procrastinate import App, PsycopgConnector
 from sqlalchemy import Engine
 
+from cloud.database import conninfo
 from cloud.operations.work import JOBS, Job, Work, perform
 
 SCHEMA: Final = "jobs"  # procrastinate's tables have a schema of their own
@@ -64,13 +65,6 @@ def embedded(work: Work) -> Iterator[BackgroundScheduler]:
 _DEFAULTS: Final = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 
-def _conninfo(engine: Engine) -> str:
-    url = engine.url
-    parts = {"dbname": url.database, "user": url.username, "password": url.password, "port": url.port and str(url.port)}
-    host = url.host or url.query.get("host")
-    return psycopg.conninfo.make_conninfo(**{key: value for key, value in (parts | {"host": host}).items() if value})  # type: ignore[arg-type]
-
-
 def _cron(job: Job) -> str:
     """Return a job's turns as procrastinate's six-part cron (seconds last)."""
     if job.every < 60:
@@ -82,7 +76,7 @@ def _cron(job: Job) -> str:
 
 def queue(work: Work) -> App:
     """Return procrastinate's application with every job as a periodic task."""
-    connector = PsycopgConnector(conninfo=_conninfo(work.engine), kwargs={"options": f"-c search_path={SCHEMA}"}, max_size=5)
+    connector = PsycopgConnector(conninfo=conninfo(work.engine), kwargs={"options": f"-c search_path={SCHEMA}"}, max_size=5)
     app = App(connector=connector, worker_defaults={"install_signal_handlers": False})
     for job in JOBS.values():
         # The lock keeps two workers from one job; the queueing lock keeps turns from piling up while nobody works.
@@ -130,7 +124,7 @@ async def work_off(work: Work, *, stop: asyncio.Event | None = None) -> None:
 
 def prepare(engine: Engine) -> None:
     """Make the queue's tables where they are missing."""
-    with psycopg.connect(_conninfo(engine), options=f"-c search_path={SCHEMA}") as connection:
+    with psycopg.connect(conninfo(engine), options=f"-c search_path={SCHEMA}") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(7286004)")
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         if connection.execute(f"SELECT to_regclass('{SCHEMA}.procrastinate_jobs')").fetchone() == (None,):

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.operations.metrics import Metrics
+from cloud.operations.tracing import tell_span
 
 HEADER: Final = "X-Request-ID"
 _GIVEN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -73,7 +74,9 @@ class Observed:
                 MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        trace_id = tell_span(scope, request_id)
+        told = {"request_id": request_id} | ({"trace_id": trace_id} if trace_id else {})
+        with structlog.contextvars.bound_contextvars(**told):
             try:
                 await self._app(scope, receive, observed)
             except Exception:

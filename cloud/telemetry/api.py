@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from cloud.alerts.service import alarm_revision
 from cloud.context import Asker, Cloud, Context, Records, require_principal, require_sender
@@ -86,6 +87,8 @@ async def _body(request: Request) -> bytes:
             part = await asyncio.wait_for(anext(stream), SILENCE)
         except StopAsyncIteration:
             break
+        except ClientDisconnect:
+            raise HTTPException(400, "the connection ended before the body did; send it again") from None
         except TimeoutError:
             raise HTTPException(408, f"nothing came for {SILENCE} s; send it again") from None
         size += len(part)

@@ -31,7 +31,7 @@ def name_of(month: int) -> str:
 
 
 def partitioned(connection: Connection) -> bool:
-    """Return whether samples lie in native partitions here; SQLite has none, and TimescaleDB keeps its own."""
+    """Return whether samples lie in native partitions here; SQLite has none, nor has a table that somebody made a hypertable."""
     if connection.dialect.name == "sqlite":
         return False
     kind = connection.scalar(text("SELECT relkind FROM pg_class WHERE oid = 'samples'::regclass"))

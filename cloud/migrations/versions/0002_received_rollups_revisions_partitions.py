@@ -49,13 +49,6 @@ def _partitions(bind: sa.Connection) -> None:
     ensure(bind, days)
 
 
-def _extensions(bind: sa.Connection) -> set[str]:
-    """Return which of the extensions that spread samples further are in this database; neither is needed."""
-    if bind.dialect.name != "postgresql":
-        return set()
-    return set(bind.scalars(sa.text("SELECT extname FROM pg_extension WHERE extname IN ('timescaledb', 'citus')")))
-
-
 def _rolled(table: str) -> None:
     number: Any = sa.Double()
     count: Any = sa.Integer()
@@ -139,15 +132,10 @@ def _move_samples(bind: sa.Connection, *constraints: SchemaItem, partition: bool
     op.rename_table("samples", "samples_before")
     if bind.dialect.name == "postgresql":  # SQLite's constraints have no names of their own
         op.execute("ALTER TABLE samples_before RENAME CONSTRAINT pk_samples TO pk_samples_before")
-    extensions = _extensions(bind) if partition else set()
-    options = {"postgresql_partition_by": "RANGE (time)"} if partition and "timescaledb" not in extensions else {}
+    options = {"postgresql_partition_by": "RANGE (time)"} if partition else {}
     _samples("samples", *constraints, sqlite_with_rowid=False, **options)
-    if "timescaledb" in extensions:
-        op.execute("SELECT create_hypertable('samples', 'time', chunk_time_interval => 2592000, create_default_indexes => false)")
-    elif bind.dialect.name == "postgresql" and partition:
+    if bind.dialect.name == "postgresql" and partition:
         _partitions(bind)
-    if "citus" in extensions:
-        op.execute("SELECT create_distributed_table('samples', 'node_id')")
     op.execute(f"INSERT INTO samples ({_COLUMNS}) SELECT {_COLUMNS} FROM samples_before")  # noqa: S608
     op.drop_table("samples_before")
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select, text
 
 from cloud.app import create_app
 from cloud.context import Context
-from cloud.database import connect, migrate, sqlite_path
+from cloud.database import connect, conninfo, migrate, sqlite_path
 from cloud.operations import jobs, work
 from cloud.operations.backup import BackupError, back_up, counts, restore
 from cloud.operations.doctor import examine
@@ -128,6 +128,14 @@ def test_a_job_that_fails_is_told_and_tried_again(engine: Engine) -> None:
     told = {finding.check: finding for finding in examine(engine, NOW)}
     assert told["job mirror"].level == "fault"
     assert "does not answer" in told["job mirror"].told
+
+
+def test_jobs_and_backups_go_to_all_hosts_of_the_url_and_show_no_password() -> None:
+    engine = connect("postgresql://vuong:s%40cret@/farm?host=a,b&port=1,2&target_session_attrs=read-write&sslmode=verify-full")
+    told = dict(part.split("=", 1) for part in conninfo(engine).split())
+    wanted = {"dbname": "farm", "user": "vuong", "host": "a,b", "port": "1,2", "target_session_attrs": "read-write"}
+    assert told == wanted | {"sslmode": "verify-full", "password": "s@cret"}
+    assert "cret" not in conninfo(engine, password=False)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
