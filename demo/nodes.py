@@ -16,7 +16,7 @@ from typing import Final
 
 from demo import story
 from demo.water import Water, probes, recorded, simulated
-from firmware.clock import InjectedClock
+from firmware.hostclock import InjectedClock
 from firmware.link import Link, broker
 from firmware.node import Node, NodeConfig
 from firmware.queue import FlashQueue

@@ -12,7 +12,7 @@ Dial = Callable[[OnMessage, "Will | None"], Awaitable[Connection]]
 Task = asyncio.Task[Any]
 Values = dict[str, int]
 Module = Any  # one of the board's own modules, or a bus made by it
-Command = Callable[[dict[str, Any]], dict[str, Any]]
+Command = Callable[[dict[str, Any]], Any]  # the fields of the reply, a coroutine of them, or `None`: see `firmware.orders`
 
 
 class HostClock(Protocol):

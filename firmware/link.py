@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from firmware.mqtt import LINK_ERRORS, Connection, MqttError
+from firmware.errors import LINK_ERRORS, MqttError
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.boundaries import Dial, OnMessage, Will
+    from firmware.mqtt import Connection
 
 
 def broker(host: str, port: int, client_id: str, **options: "Any") -> "Dial":  # noqa: ANN401 (handed on to `Connection.open`)
     """Return the `dial` of a `Link` that opens MQTT connections to one broker; `options` are those of `Connection.open`."""
 
-    async def dial(on_message: "OnMessage", will: "Will | None") -> Connection:
+    async def dial(on_message: "OnMessage", will: "Will | None") -> "Connection":
+        from firmware.mqtt import Connection  # noqa: PLC0415 (what is not used is not loaded)
+
         return await Connection.open(host, port, client_id, on_message, will=will, **options)
 
     return dial

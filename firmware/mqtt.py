@@ -6,23 +6,19 @@ every wait. Written from the standard (OASIS MQTT 3.1.1, 29 October 2014); secti
 
 import asyncio
 
+from firmware.errors import LINK_ERRORS, MqttError
+
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
     import ssl
 
     from firmware.boundaries import OnMessage, Task
 
+__all__ = ["LINK_ERRORS", "Connection", "MqttError"]
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 2, 3, 4, 9, 13
 _REFUSALS = ("", "protocol version", "client id", "server unavailable", "user name or password", "not authorised")
 
 
-class MqttError(Exception):
-    """The broker refused something, broke the protocol or fell silent."""
-
-
-# All that a connection may end with; on CPython `asyncio.TimeoutError` is an OSError, on MicroPython it is not.
-# A node short of memory gives the connection up and opens another.
-LINK_ERRORS = (OSError, EOFError, MqttError, MemoryError, asyncio.TimeoutError)
 # Up to this size a packet is sent in one piece, so that it is not held back for the broker's TCP acknowledgement; a longer one is not copied.
 _ONE_PIECE = 512
 

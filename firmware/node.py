@@ -13,45 +13,36 @@ and in tests::
 
 `clock` has ``now()`` (UTC seconds or ``None``), ``uptime()``, ``set(utc)``, ``async sleep(seconds)``: see `firmware.clock`. The sampling interval
 is in that clock's seconds; time limits of the network are in real seconds. `probes`: see `firmware.probes`.
-
-What is sent: the newest sample at once as SenML JSON on ``data``; older unacknowledged ones in packs of SenML CBOR on ``backlog``, paced, at most
-`window` samples beyond the last acknowledgement. Where no acknowledgement comes for a while all is sent again, ever more rarely: the gateway
-de-duplicates by (node, boot, seq).
 """
 
 import asyncio
 import gc
 import json
 import os
-import sys
 
-from firmware.backlog import Backlog
-from firmware.clock import Stopwatch
+from firmware import orders
 from firmware.config import NodeConfig
-from firmware.mqtt import LINK_ERRORS
-from firmware.probes import OK
+from firmware.errors import LINK_ERRORS
+from firmware.outbox import Outbox
 from firmware.queue import FlashQueue, QueueError
+from firmware.stopwatch import Stopwatch
 from firmware.supply import NORMAL, SILENT
-from firmware.timing import sent_time
+from firmware.timing import take_over
 from firmware.version import VERSION
 from vuong.contract import topics
-from vuong.contract.encode import cbor_pack, json_pack
-from vuong.quantities import QUANTITIES
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
-    from firmware.boundaries import Board, Clock, Command, Probe, Task, Values
+    from firmware.boundaries import Board, Clock, Command, Probe, Task
     from firmware.ledger import Ledger
     from firmware.link import Link
     from firmware.settings import Settings
 
 __all__ = ["Node", "NodeConfig"]
-_MOST_ORDERS = 8
 _LINGER = 0.5  # real seconds on the air after all is sent, so that a command sent at its news still arrives
-_TIGHT = sys.implementation.name == "micropython"
 
 
 def _unwatched(_part: str, _seconds: float) -> None:
@@ -63,6 +54,7 @@ class Node:
 
     Parameters
     ----------
+    probes : read in this order; gone through anew for each sample
     board : object with ``health()`` returning a dict with any of ``battery`` (V), ``rssi`` (dBm), ``heap`` (B), ``reset`` (text); may be ``None``
     settings : remote configuration; without it the ``config`` channel is ignored
     ledger : calibrations, sent to the gateway on ``reply``
@@ -82,7 +74,7 @@ class Node:
         config: NodeConfig,
         *,
         clock: "Clock",
-        probes: "list[Probe]",
+        probes: "Iterable[Probe]",
         queue: FlashQueue,
         link: "Link",
         board: "Board | None" = None,
@@ -95,8 +87,9 @@ class Node:
     ) -> None:
         self.config, self.clock, self.probes, self.queue, self.link, self._board = config, clock, probes, queue, link, board
         self.faults: "dict[str, str]" = {}
-        self._settings, self._ledger, self._commands = settings, ledger, commands or {}
-        self._mark, self._on_good = mark or _unwatched, on_good
+        self._settings, self._mark, self._on_good = settings, mark or _unwatched, on_good
+        self._commands: "dict[str, Command]" = {"sample": self._sample_ordered}
+        self._commands.update(commands or {})
         if settings is not None:
             settings.apply(config)
         if resume is not None and queue.last(resume[0]) <= resume[1]:
@@ -104,13 +97,7 @@ class Node:
         else:
             self.boot, self.seq = self._draw_boot(), 0
             queue.begin(self.boot)
-        self._live: "tuple[int, int, int, int | None, Values] | None" = None
-        self._backlog = Backlog(queue, self.boot, config.window)
-        self._replies: "list[dict[str, Any]]" = []
-        self._pack_samples = config.pack_samples
-        self._resend = config.resend
-        self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
-        self._status_due = True
+        self._outbox = Outbox(config, clock, queue, link, self.boot, ledger, self._status)
         self._stage: str = NORMAL
         self._wake, self._ordered = asyncio.Event(), asyncio.Event()
         self._orders: "list[dict[str, Any]]" = []
@@ -178,7 +165,7 @@ class Node:
         return not self.queue.held()
 
     def _busy(self, awake: float) -> bool:
-        waiting = self._status_due or self._replies or self._orders or self._reading.locked()
+        waiting = self._outbox.status_due or self._outbox.replies or self._orders or self._reading.locked()
         return bool(waiting) or self.queue.held() > 0 or awake < self.config.awake_for or self._staying()
 
     def stay(self, seconds: float) -> None:
@@ -192,7 +179,7 @@ class Node:
         """End `run`; where there is a link, say so unless `say` is false."""
         if say and self.link.is_up:
             try:
-                await self._publish_status("offline")
+                await self._outbox.publish_status("offline")
             except LINK_ERRORS:
                 pass
         self._over.set()
@@ -217,24 +204,11 @@ class Node:
             return await self._sample()
 
     async def _sample(self) -> bool:
-        values: "Values" = {}
-        water: "dict[str, float]" = {}
-        faults: "dict[str, str]" = {}
-        for probe in self.probes:
-            name = probe.quantity
-            try:
-                value, unit, status = await probe.read(water)
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001 (a mistake in one driver must not stop the other probes)
-                value, unit, status = None, "", "driver: " + repr(error)
-            if status == OK and value is not None and unit == QUANTITIES[name].unit:
-                water[name] = value
-                values[name] = QUANTITIES[name].scaled(value)
-            else:
-                faults[name] = status if status != OK else f"unit {unit!r} is not {QUANTITIES[name].unit!r}"
+        from firmware import sampling  # noqa: PLC0415 (it goes with the drivers: `firmware.shelf`)
+
+        values, faults = await sampling.read(self.probes)
         if faults != self.faults:
-            self._status_due = True
+            self._outbox.status_due = True
         self.faults = faults
         if not values:
             self._wake.set()
@@ -248,8 +222,8 @@ class Node:
                 self.queue.append(self.boot, self.seq, uptime, now, values)
         except QueueError:
             self.faults["flash"] = "full or broken"
-            self._status_due = True
-        self._live = (self.boot, self.seq, uptime, now, values)
+            self._outbox.status_due = True
+        self._outbox.live = (self.seq, uptime, now, values)
         self._wake.set()
         return True
 
@@ -276,63 +250,53 @@ class Node:
         if stage != self._stage:
             if self._stage == SILENT:
                 self.link.resume()
-            self._stage, self._status_due = stage, True
+            self._stage, self._outbox.status_due = stage, True
             self._wake.set()
         return self._board.stretch()
 
     async def _obeying(self) -> None:
-        """Carry out the orders, one after the other and never while the probes are read."""
+        """Carry out the orders, never while the probes are read."""
         while not self._over.is_set():
             if not self._orders:
                 await self._ordered.wait()
                 self._ordered.clear()
                 continue
             async with self._reading:
-                self._replies.append(await self._obey(self._orders.pop(0)))
+                reply = await orders.obey(self._orders[0], self._commands)
+            self._orders.pop(0)
+            if reply is not None:
+                self._outbox.replies.append(reply)
             self._wake.set()
 
-    async def _obey(self, message: "dict[str, Any]") -> "dict[str, Any]":
-        name, reply = str(message["do"]), {"id": message["id"]}
-        try:
-            if name == "sample":
-                await self._sample()
-            elif name in self._commands:
-                found: "Any" = self._commands[name](message)
-                if hasattr(found, "send"):  # a coroutine
-                    found = await found
-                reply.update(found)
-            else:
-                reply["error"] = f"command {name!r} is not known; known are sample, {', '.join(sorted(self._commands))}"
-        except KeyError as error:
-            reply["error"] = f"the field {error} is missing"
-        except (ValueError, TypeError, OSError, MemoryError) as error:
-            reply["error"] = str(error) or repr(error)
-        return reply
+    async def _sample_ordered(self, message: "dict[str, Any]") -> "dict[str, Any]":  # noqa: ARG002
+        await self._sample()
+        return {}
 
     async def _reporting(self) -> None:
         while not self._over.is_set():
             await self.clock.sleep(self.config.status_interval)
-            self._status_due = True
+            self._outbox.status_due = True
             self._wake.set()
 
     # -- sending ------------------------------------------------------------------------------------------------------------------------
 
     async def _sending(self) -> None:
         while not self._over.is_set():
-            wait = self._resend
+            wait = 60.0
             if self.link.is_up:
+                announcing = self._stage == SILENT and self._outbox.status_due and self._outbox.live is None
                 try:
-                    wait = await self._send_next()
+                    wait = await self._outbox.send_next()
+                    if announcing:  # announced; now the radio goes off
+                        await self.link.pause(say=True)
                 except LINK_ERRORS as error:
                     wait = self.config.pace  # the link opens another connection, and wakes this task
                     if isinstance(error, MemoryError):
-                        self._pack_samples = max(1, self._pack_samples // 2)
+                        self._outbox.shrink()
             self._mark("sending", 180)
             if wait > 0:
                 await self._woken(min(wait, 60))
-            if self._backlog.outstanding() and self._silence.seconds() >= self._resend:
-                self._backlog.rewind()
-                self._resend = min(self.config.longest_resend, self._resend * 2)
+            self._outbox.resend()
 
     async def _woken(self, seconds: float) -> None:
         try:
@@ -341,69 +305,8 @@ class Node:
             pass
         self._wake.clear()
 
-    async def _send_next(self) -> float:
-        """Send what is most urgent; return the real seconds to wait before the next call, unless woken."""
-        if self._live is not None:
-            boot, seq, uptime, time, values = self._live
-            self._live = None
-            first = self.queue.first(boot)
-            if first > min(seq, self.queue.last(boot)):  # nothing is held: the flash took no sample
-                first = seq
-            await self._publish(
-                topics.DATA,
-                json_pack(
-                    self.config.node,
-                    [(boot, seq, sent_time(self.queue, self.clock, self.boot, boot, uptime, time), values)],
-                    {boot: first},
-                ),
-            )
-            self._sends()
-            self._backlog.note_live(seq)
-            return 0
-        if self._status_due:
-            self._status_due = False
-            await self._publish_status("online")
-            if self._stage == SILENT:  # announced; now the radio goes off
-                await self.link.pause(say=True)
-            return 0
-        if self._replies:
-            await self._publish(topics.REPLY, json.dumps(self._replies[0]).encode())
-            self._replies.pop(0)
-            return 0
-        entry = self._ledger.unsent()[:1] if self._ledger is not None else []
-        if entry and self._ledger is not None:
-            await self._publish(topics.REPLY, json.dumps({"calibration": entry[0]}).encode())
-            self._ledger.mark_sent(entry[0])
-            return 0
-        if _TIGHT:
-            gc.collect()  # a pack needs its memory in one piece
-        records = self._backlog.next(self._pack_samples)
-        if not records:
-            return self._resend
-        while True:
-            samples = [
-                (r.boot, r.seq, sent_time(self.queue, self.clock, self.boot, r.boot, r.uptime, r.time), r.values) for r in records
-            ]
-            boot = records[0].boot
-            payload = cbor_pack(self.config.node, samples, {boot: self.queue.first(boot)})
-            if len(payload) <= self.config.pack_bytes or len(records) == 1:
-                break
-            records = records[: len(records) // 2]
-        await self._publish(topics.BACKLOG, payload)
-        self._sends()
-        self._backlog.note_pack(records)
-        return self.config.pace
-
-    def _sends(self) -> None:
-        if not self._backlog.outstanding():
-            self._silence.reset()
-
-    async def _publish(self, channel: str, payload: bytes, retain: bool = False) -> None:
-        await self.link.publish(topics.topic(self.config.node, channel), payload, retain=retain)
-
-    async def _publish_status(self, state: str) -> None:
+    def _status(self) -> "dict[str, Any]":
         status: "dict[str, Any]" = {
-            "state": state,
             "boot": self.boot,
             "firmware": VERSION,
             "held": self.queue.held(),
@@ -418,14 +321,12 @@ class Node:
         if self._board is not None:
             status.update(self._board.health())
             status["power"] = self._stage
-        await self._publish(topics.STATUS, json.dumps(status).encode(), retain=True)
+        return status
 
     # -- what the gateway says ----------------------------------------------------------------------------------------------------------
 
     def _on_up(self) -> None:
-        self._backlog.rewind()
-        self._resend = self.config.resend
-        self._status_due = True
+        self._outbox.connected()
         self._wake.set()
 
     def _on_message(self, name: str, payload: bytes) -> None:
@@ -439,20 +340,13 @@ class Node:
                     self._settings.apply(self.config)
             except OSError:
                 self._settings.refused = "the flash took it not"
-            self._status_due = True
+            self._outbox.status_due = True
             self._wake.set()
         elif channel == topics.COMMAND:
-            self._on_command(payload)
-
-    def _on_command(self, payload: bytes) -> None:
-        """Take the order ``{"id": ..., "do": name, ...}``; its reply has the same id, and ``error`` where it failed."""
-        try:
-            message: "dict[str, Any]" = json.loads(payload)
-            if message["do"] and "id" in message and len(self._orders) + len(self._replies) < _MOST_ORDERS:
+            message = orders.parse(payload)
+            if message is not None and len(self._orders) + len(self._outbox.replies) < orders.MOST_ORDERS:
                 self._orders.append(message)
                 self._ordered.set()
-        except (ValueError, KeyError, TypeError):
-            return  # there is nobody to answer
 
     def _on_ack(self, payload: bytes) -> None:
         try:
@@ -460,12 +354,11 @@ class Node:
             boot, seq, time = int(message["boot"]), int(message["seq"]), int(message["time"])
         except (ValueError, KeyError, TypeError):
             return  # not ours to repair: without an acknowledgement all is sent again
-        if self.clock.now() is None:
-            self.clock.set(time)
-        self._resend = self.config.resend  # the gateway lives
+        take_over(self.clock, time)
         if self._on_good is not None:
             self._on_good()
             self._on_good = None
-        if self.queue.ack(boot, seq):
-            self._silence.reset()
+        news = self.queue.ack(boot, seq)
+        self._outbox.acknowledged(news=news)
+        if news:
             self._wake.set()

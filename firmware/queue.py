@@ -15,6 +15,10 @@ from array import array
 
 from vuong.quantities import QUANTITIES
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 # length of the record, boot, seq, uptime, time, acked
 _HEAD = "<BIIIII"
 _HEAD_SIZE = 21
@@ -22,6 +26,8 @@ _VALUE = "<Hi"
 _VALUE_SIZE = 6
 _CRC_SIZE = 4
 MAX_VALUES = 32
+_LARGEST = _HEAD_SIZE + _VALUE_SIZE * MAX_VALUES + _CRC_SIZE
+_WINDOW = 3 * _LARGEST  # of a segment in memory at once
 _HISTORY = "boots"
 _HISTORY_LINES = 128
 
@@ -103,6 +109,11 @@ class _Boot:
             self.start = record.time - record.uptime
 
 
+def _without(old: "array[int]", i: int) -> "array[int]":
+    """Return an array without its entry `i`, which MicroPython's cannot delete."""
+    return array("I", [old[k] for k in range(len(old)) if k != i])
+
+
 class FlashQueue:
     """Samples on flash in the order in which they were taken.
 
@@ -125,7 +136,8 @@ class FlashQueue:
                 f"segment_bytes {segment_bytes}, max_bytes {max_bytes}: give a segment of at least 256 and room for two"
             )
         self._folder = folder
-        self._buffer = bytearray(segment_bytes)
+        self._segment = segment_bytes
+        self._buffer = bytearray(_WINDOW)
         self._max_segments = max_bytes // segment_bytes
         self._max_boots = max_boots
         self.dropped = 0
@@ -176,17 +188,13 @@ class FlashQueue:
                 continue
             if i + 1 < count and self._owners[i + 1] == boot and self._firsts[i + 1] <= after + 1:
                 continue
-            end, at = self._load(i), 0
-            while at < end and len(found) < limit:
-                size = record_size(self._buffer, at, end)
-                if not size:
-                    at += 1
-                    continue
-                if struct.unpack_from("<I", self._buffer, at + 5)[0] > after:
+            walk = self._each(i)
+            for at, size in walk:
+                if size and struct.unpack_from("<I", self._buffer, at + 5)[0] > after:
                     found.append(Record(self._buffer, at, size))
-                at += size
-            if len(found) >= limit:
-                break
+                    if len(found) >= limit:
+                        walk.close()
+                        return found
         return found
 
     def held(self) -> int:
@@ -226,7 +234,7 @@ class FlashQueue:
                 file.write("\n".join(lines[-_HISTORY_LINES:]) + "\n")
             os.rename(path + ".new", path)
         if boot not in self._boots:
-            self._size = len(self._buffer)
+            self._size = self._segment
 
     def append(self, boot: int, seq: int, uptime: int, time: "int | None", values: "dict[str, int]") -> None:
         """Write one sample; it is on flash when this returns.
@@ -237,7 +245,7 @@ class FlashQueue:
             if the flash takes nothing even after old segments were given up
         """
         record = pack_record(boot, seq, uptime, time or 0, self.acked(boot), values)
-        if len(self._numbers) == 0 or self._owners[-1] != boot or self._size + len(record) > len(self._buffer):
+        if len(self._numbers) == 0 or self._owners[-1] != boot or self._size + len(record) > self._segment:
             self._roll(boot, seq)
         for _ in range(4):
             if self._write(record):
@@ -310,23 +318,40 @@ class FlashQueue:
 
     def _survey(self, i: int) -> "tuple[_Boot, int]":
         """Return what a segment tells of its boot, and its size where every byte of it is sound, else 0."""
-        known, end, at, sound = _Boot(), self._load(i), 0, True
-        while at < end:
-            size = record_size(self._buffer, at, end)
+        known, total, sound = _Boot(), 0, True
+        for at, size in self._each(i):
             if size:
                 known.learn(Record(self._buffer, at, size))
             else:
                 sound = False
                 self.corrupt += 1
-            at += size or 1
-        return known, end if sound else 0
+            total += size
+        return known, total if sound else 0
 
-    def _load(self, i: int) -> int:
+    def _each(self, i: int) -> "Generator[tuple[int, int]]":
+        """Yield place in the buffer and size of each record of a segment, size 0 for a byte of which no sound record begins."""
         try:
-            with open(self._path(i), "rb") as file:
-                return file.readinto(self._buffer) or 0
+            file = open(self._path(i), "rb")  # noqa: SIM115 (closed below; MicroPython's generators end without an exit)
         except OSError:
-            return 0
+            return
+        buffer, held = self._buffer, 0
+        try:
+            while True:
+                got = file.readinto(memoryview(buffer)[held:]) or 0
+                at, end = 0, held + got
+                # a record that is not whole yet waits for the next window; at the end of the file it never will be
+                while at < end and (not got or end - at >= _LARGEST):
+                    size = record_size(buffer, at, end)
+                    yield at, size
+                    at += size or 1
+                held = end - at
+                if not got:
+                    return
+                buffer[:held] = buffer[at:end]
+        except OSError:
+            return
+        finally:
+            file.close()
 
     def _roll(self, boot: int, seq: int) -> None:
         while len(self._numbers) >= self._max_segments or (boot not in self._boots and len(self._boots) >= self._max_boots):
@@ -368,9 +393,11 @@ class FlashQueue:
         except OSError:
             pass  # never created, or gone already
         boot = self._owners[i]
-        for name in ("_numbers", "_owners", "_firsts"):
-            old = getattr(self, name)
-            setattr(self, name, array("I", [old[k] for k in range(len(old)) if k != i]))
+        self._numbers, self._owners, self._firsts = (
+            _without(self._numbers, i),
+            _without(self._owners, i),
+            _without(self._firsts, i),
+        )
         if boot in self._boots and not any(owner == boot for owner in self._owners):  # MicroPython's array has no `in`
             del self._boots[boot]
 

@@ -11,10 +11,11 @@ What was read before (the window by which a reading counts as settled) is kept f
 import asyncio
 import gc
 
-from firmware import assembly, files
+from firmware import files
 from firmware.clock import BoardClock
 from firmware.ledger import DUE, Ledger
 from firmware.probes import IN_AIR_BELOW, OK
+from firmware.shelf import Shelf
 from firmware.version import VERSION
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
@@ -59,6 +60,7 @@ class Technician:
             node,
             wifi,
         )
+        self._shelf = Shelf(machine, config, ledger)
         self._windows: "dict[str, list[float]]" = {}
         self._mediums: "dict[str, str | None]" = {}
 
@@ -72,9 +74,7 @@ class Technician:
         return reply
 
     def _probes(self) -> "list[Any]":
-        return assembly.probes(
-            self._config.get("probes", []), assembly.Buses(self._machine, self._config.get("pins", {})), self._ledger, raw=True
-        )
+        return self._shelf.take(raw=True)
 
     def stay(self, message: "Message") -> "Message":
         """Stay awake and on the air."""

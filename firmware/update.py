@@ -12,7 +12,6 @@ import binascii
 import hashlib
 
 from firmware import files
-from firmware.ed25519 import verify
 from firmware.slots import BLOCK
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
@@ -81,6 +80,8 @@ class Updater:
             if it is not newer, does not fit, or its signature is wrong
         """
         manifest = message["manifest"]
+        from firmware.ed25519 import verify  # noqa: PLC0415 (once an update; its memory is needed for the transfer)
+
         version, size, sha256 = str(manifest["version"]), int(manifest["size"]), str(manifest["sha256"])
         if version_key(version) <= version_key(self._running):
             raise UpdateError(f"version {version} is not above the running {self._running}")

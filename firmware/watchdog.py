@@ -2,7 +2,7 @@
 
 import asyncio
 
-from firmware.clock import Stopwatch
+from firmware.stopwatch import Stopwatch
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:

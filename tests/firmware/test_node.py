@@ -16,7 +16,7 @@ import aiomqtt
 import pytest
 
 from firmware.boundaries import OnMessage, Will
-from firmware.clock import InjectedClock
+from firmware.hostclock import InjectedClock
 from firmware.ledger import Ledger
 from firmware.link import Link
 from firmware.link import broker as dial
@@ -290,7 +290,7 @@ async def test_commands_are_carried_out_and_answered(tmp_path: Path, broker: Bro
             await say(broker.port, "command", message)
         await until(lambda: len(heard) == 5)
         assert heard[:3] == [{"id": 1}, {"id": 2, "said": "a"}, {"id": 3, "error": "cannot that"}]
-        assert "'dance' is not known; known are sample, echo, fail" in str(heard[3]["error"])
+        assert "'dance' is not known; known are echo, fail, sample" in str(heard[3]["error"])
         assert heard[4]["error"]
 
 

