@@ -2,42 +2,31 @@
 
 Values are compared with a forecast of the channel's own making: the last trusted value plus an increment that a normalised least-mean-squares filter
 (Widrow & Hoff 1960; Haykin, *Adaptive Filter Theory*, ch. 7) predicts from the last increments, the distance from the day's mean and two harmonics of
-the day. The forecast error is measured in units of the channel's noise. Five kinds of evidence are made of it:
+the day. The forecast error is measured in units of the channel's noise. Six kinds of evidence are made of it:
 
 step       the error of this value
-excursion  one to four values that left and came back (the opposite of a front, which stays)
+excursion  one to four values that left and came back (the opposite of a front, which stays); `gateway.detection.shape`
 burst      mean error of the last six values
-stuck      how unlikely the run of equal values is, in nats, from how often this channel repeats itself at this hour and in these days
+zigzag     how far the last eight steps turned back on themselves
+stuck      how unlikely the run of equal values is, in nats; `gateway.detection.repeats`
 together   made by `gateway.detection.node` out of the steps of all quantities
 
-Each is compared with its own *usual level*: what this channel itself passes about once in `EVERY` days. A usual level rises by a fixed share at each
-pass, however large, so that no fault can teach much; it falls slowly in between (a Robbins-Monro quantile in logarithmic steps).
+Each is compared with its own *usual level* (`gateway.detection.evidence`).
 After a jump the values are followed with the jump taken off, so that the forecast of the healthy level moves with the water and is not learned from
 the faulty probe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from math import exp, log, sqrt
-from typing import Final
 
 from gateway.detection import settings as s
-
-
-class Evidence(IntEnum):
-    """Kinds of evidence; the first six have a usual level."""
-
-    STEP = 0
-    EXCURSION = 1
-    BURST = 2
-    STUCK = 3
-    HOLD = 4
-    TOGETHER = 5
-    LEVEL = 6
-    IMPLAUSIBLE = 7
+from gateway.detection.evidence import Evidence, Usual
+from gateway.detection.remembered import Remembered
+from gateway.detection.repeats import Repeats
+from gateway.detection.shape import Shape
+from vuong.quantities import QUANTITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +40,7 @@ class Day:
     hour: int
 
 
-_NEVER = -1e18
-_LOG_LOW, _LOG_HIGH = -log(0.03), -log(0.97)
-
-
-class Channel:
+class Channel(Remembered):
     """What is known of one quantity of one node.
 
     Parameters
@@ -71,6 +56,7 @@ class Channel:
 
     __slots__ = (
         "anchor",
+        "back",
         "bad",
         "burst",
         "c1",
@@ -83,52 +69,46 @@ class Channel:
         "dt",
         "error",
         "excursion",
+        "floor",
         "forecast",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
         "hours_noise",
         "implausible",
-        "impossible",
         "increment",
-        "jumped",
         "level",
         "log",
         "long_noise",
+        "moved",
         "noise",
         "offset",
         "one_sided",
-        "passed",
-        "pulses",
         "quantity",
         "raw",
-        "repeat",
-        "repeat_hour",
         "ring",
-        "run",
+        "runs",
+        "shape",
+        "silence",
         "step",
-        "stuck",
         "time",
         "usual",
         "value",
         "was_flat",
         "weights",
         "x",
+        "zigzag",
     )  # fmt: skip
+    fixed = frozenset({"quantity", "log", "one_sided", "implausible", "floor"})
 
     def __init__(self, quantity: str) -> None:
         self.quantity = quantity
         self.log = quantity == "turbidity"  # its noise grows with it
-        self.one_sided = quantity in {"conductivity", "salinity"}
-        self.pulses = s.PULSES.get(quantity, 1.0)
+        self.one_sided = quantity in s.SALTS
         self.implausible = s.IMPLAUSIBLE.get(quantity, 1e30)
+        self.floor = -1e30 if quantity in s.FLOORLESS else QUANTITIES[quantity].low
         self.time = 0
         self.anchor = True  # the next value is taken as it is
+        self.back = self.silence = 0
         self.value = self.raw = self.forecast = self.increment = self.error = 0.0
         self.c1 = self.c2 = self.c3 = self.c4 = self.level = 0.0
-        self.h1 = self.h2 = self.h3 = self.h4 = self.h5 = 0.0
         self.dt = 1.0
         self.weights = [0.0] * 8
         self.x = [0.0] * 8
@@ -136,16 +116,12 @@ class Channel:
         self.count = 0
         self.offset = 0.0
         self.bad = self.calm = 0
-        self.impossible = self.jumped = False
         self.ring = [0.0] * 6
-        self.run = 0
-        self.stuck = 0.0
-        self.repeat = 0.3
-        self.repeat_hour = [0.3] * 24
         self.was_flat = False
-        self.step = self.excursion = self.burst = 0.0
-        self.usual = [0.0] * 6
-        self.passed = [_NEVER] * 6
+        self.step = self.excursion = self.burst = self.zigzag = self.moved = 0.0
+        self.shape = Shape()
+        self.runs = Repeats()
+        self.usual = Usual(quantity)
 
     def natural(self, scaled: float) -> float:
         """Return a value of the channel's scale in the quantity's unit."""
@@ -156,10 +132,11 @@ class Channel:
         if self.count == 0 and self.time == 0:
             self.level = value
         self.c1 = self.c2 = self.c3 = self.c4 = value
-        self.h1 = self.h2 = self.h3 = self.h4 = self.h5 = value
+        self.shape.restart(value)
+        self.runs.restart()
         self.raw, self.value, self.time = raw, value, time
-        self.bad = self.calm = self.run = 0
-        self.offset = self.stuck = 0.0
+        self.bad = self.calm = 0
+        self.offset = 0.0
         self.anchor = False
 
     def look(self, time: int, raw: float, day: Day, interval: float) -> bool:
@@ -176,6 +153,7 @@ class Channel:
         gap = (time - self.time) / interval
         per = s.DAY / interval
         if self.anchor or gap > per / 2.0:
+            self._note_silence(time)
             self._restart(time, raw, value)
             return False
         self.dt = gap
@@ -195,7 +173,8 @@ class Channel:
             c = 20.0 if c > 0 else -20.0
         if not -20.0 < d < 20.0:
             d = 20.0 if d > 0 else -20.0
-        self.x = [a, b, c, d, day.sin1, day.cos1, day.sin2, day.cos2]
+        x = self.x
+        x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7] = a, b, c, d, day.sin1, day.cos1, day.sin2, day.cos2
         if self.count < per:
             increment = 0.0
         else:
@@ -217,147 +196,75 @@ class Channel:
         if self.one_sided and error > 0:
             size /= s.RISE
         self.step = size
-        self.excursion = self._excursion(value, local)
-        threshold = s.FACTORS[0] * self.usual[0]
+        self._take_shape(value, local, floor)
+        threshold = self.usual.factors[0] * self.usual.levels[0]
         ring = self.ring
         ring.pop(0)
         ring.append(size if size < threshold else threshold)
         self.burst = sum(ring) / 6.0
-        self._repeats(raw, day.hour)
         self.value = value
         return True
 
-    def _excursion(self, value: float, local: float) -> float:
-        """Return how far the last one to four values lay off the straight line from the value before them to this one, in units of noise."""
-        h1, h2, h3, h4, h5 = self.h1, self.h2, self.h3, self.h4, self.h5
-        best = 0.0
-        d1 = h1 - (value + h2) * 0.5
-        up = d1 > 0
-        moved = value - h2
-        size = (d1 if up else -d1) - 0.5 * (moved if moved > 0 else -moved)
-        best = size if size > 0 else 0.0
-        # two values out
-        d1, d2 = h1 - (2.0 * value + h3) / 3.0, h2 - (value + 2.0 * h3) / 3.0
-        if (d1 > 0) == (d2 > 0):
-            size = min(abs(d1), abs(d2)) - 0.5 * abs(value - h3)
-            if size > best:
-                best, up = size, d1 > 0
-        # three
-        d1, d2, d3 = h1 - (3.0 * value + h4) * 0.25, h2 - (value + h4) * 0.5, h3 - (value + 3.0 * h4) * 0.25
-        if (d1 > 0) == (d2 > 0) == (d3 > 0):
-            size = min(abs(d1), abs(d2), abs(d3)) - 0.5 * abs(value - h4)
-            if size > best:
-                best, up = size, d1 > 0
-        # four
-        d1, d2 = h1 - (4.0 * value + h5) * 0.2, h2 - (3.0 * value + 2.0 * h5) * 0.2
-        d3, d4 = h3 - (2.0 * value + 3.0 * h5) * 0.2, h4 - (value + 4.0 * h5) * 0.2
-        if (d1 > 0) == (d2 > 0) == (d3 > 0) == (d4 > 0):
-            size = min(abs(d1), abs(d2), abs(d3), abs(d4)) - 0.5 * abs(value - h5)
-            if size > best:
-                best, up = size, d1 > 0
-        if self.one_sided and up:
-            best /= s.RISE
-        stepped = value - h1
-        self.impossible = best > s.EXCURSION_SHARE * self.implausible or abs(stepped) > s.STEP_SHARE * self.implausible
-        self.h5, self.h4, self.h3, self.h2, self.h1 = h4, h3, h2, h1, value
-        floor = s.NOISE_FLOOR_SPIKE * self.long_noise
-        return best / ((local if local > floor else floor) + 1e-9)
+    def _take_shape(self, value: float, local: float, floor: float) -> None:
+        """Measure the shape of the last values in units of noise."""
+        shape, small = self.shape, s.NOISE_FLOOR_SPIKE * self.long_noise
+        small = (local if local > small else small) + 1e-9
+        shape.take(value, small)
+        self.excursion = shape.height / (small * s.RISE if self.one_sided and shape.above else small)
+        self.zigzag = shape.zigzag
+        moved = (shape.stepped if shape.stepped > 0 else -shape.stepped) / (floor + 1e-9)
+        self.moved = moved if moved < 3.0 else 3.0
 
-    def _repeats(self, raw: float, hour: int) -> None:
-        """Count a run of equal values, and how unlikely it is."""
-        if raw == self.raw:
-            self.run += 1
-            often = self.repeat if self.repeat > self.repeat_hour[hour] else self.repeat_hour[hour]
-            self.stuck += _LOG_LOW if often < 0.03 else _LOG_HIGH if often > 0.97 else -log(often)
-            repeated = 1.0
-        else:
-            self.run, self.stuck, repeated = 0, 0.0, 0.0
-        if self.run <= s.LEARNABLE_RUN:
-            self.repeat_hour[hour] += (repeated - self.repeat_hour[hour]) / s.REPEAT_MEMORY_HOUR
+    def _note_silence(self, time: int) -> None:
+        """Note when a probe comes back that was not heard for so long that nothing is known of it any more."""
+        if self.time and time - self.time > s.SILENCE_DAYS * s.DAY:
+            self.back, self.silence = time, int((time - self.time) / s.DAY)
 
-    def surprise_of_run(self) -> float:
-        """Return how unlikely it is, in nats, that this value repeats the last ones (three at most); learns how often values repeat."""
-        repeat = self.repeat
-        if self.run <= s.LEARNABLE_RUN:
-            self.repeat = repeat + ((1.0 if self.run else 0.0) - repeat) / s.REPEAT_MEMORY
-        if not self.run:
-            return 0.0
-        return -(self.run if self.run < 3 else 3) * log(repeat if repeat > 0.02 else 0.02)
+    def rest(self, time: int) -> None:
+        """Take the next value as it comes: somebody has had the probe in hand at `time`."""
+        self.anchor, self.back, self.time = True, 0, time
+
+    def unproved(self, time: int) -> bool:
+        """Return whether the probe has come back from a long silence less than a day ago."""
+        return 0 <= time - self.back < s.DAY
 
     def share(self) -> float:
         """Return the latest error as a multiple of its usual level, 3 at most."""
-        usual = self.usual[0]
+        usual = self.usual.levels[0]
         if usual <= 0.0:
             return 0.0
         return self.step / usual if self.step < 3.0 * usual else 3.0
 
-    def judge(self, hold: float, together: float, interval: float, *, excused: bool) -> tuple[Evidence | None, float]:
+    def judge(
+        self, hold: float, together: float, others: float, interval: float, *, excused: bool
+    ) -> tuple[Evidence | None, float]:
         """Weigh the evidence of the latest value and learn from it; return the kind that passed, and the largest evidence over its threshold.
 
         Parameters
         ----------
         hold, together : evidence of the whole node, 0 where this channel takes no part
+        others : the largest excursion of another quantity over its usual level
         interval : seconds between two samples
         excused : another probe agrees with this one that the water did move
         """
-        per = s.DAY / interval
-        evidence = (self.step, self.excursion, self.burst, self.stuck, hold, together)
-        found, score = (None, 0.0) if self.count <= s.WARM_UP_DAYS * per else self._weigh(evidence, interval, excused=excused)
-        step_found = score > 1.0 and self.jumped
-        self._settle(evidence, interval, per)
-        if found is None and self.impossible:
+        per, runs, usual = s.DAY / interval, self.runs, self.usual
+        evidence = (self.step, self.excursion, self.burst, runs.stuck, hold, together, self.zigzag)
+        found: Evidence | None = None
+        score, step_found = 0.0, False
+        if self.count > s.WARM_UP_DAYS * per:
+            long_run = runs.run * interval >= s.STUCK_HOURS * s.HOUR
+            found, score = usual.weigh(evidence, others, long_run=long_run, excused=excused, was_flat=self.was_flat)
+            step_found = usual.jumped
+            if self.value <= self.floor and not self.bad and self.step > s.TO_THE_FLOOR * usual.levels[0] > 0.0:
+                found, score, step_found = Evidence.FLOOR if found is None else found, max(score, 1.0), True
+        usual.settle(evidence, self.time + self.dt * interval, self.count, per, runs_only=self.bad > 0)
+        if found is None and self.shape.impossible(self.implausible):
             found, score = Evidence.IMPLAUSIBLE, max(score, 1.0)
         was_bad = self.bad > 0
         self._follow(found, step_found, interval, per)
         if was_bad and self.bad and found is None:
             found, score = Evidence.LEVEL, max(score, 1.0)
         return found, score
-
-    def _weigh(self, evidence: tuple[float, ...], interval: float, *, excused: bool) -> tuple[Evidence | None, float]:
-        """Compare every evidence with its threshold."""
-        found: Evidence | None = None
-        score = 0.0
-        self.jumped = False
-        usual, factors = self.usual, s.FACTORS
-        for kind in range(6):
-            level = usual[kind]
-            if level <= 0.0:
-                continue
-            ratio = evidence[kind] / (factors[kind] * level)
-            if kind == 1:
-                ratio /= self.pulses
-            if ratio <= score and ratio <= 1.0:
-                continue
-            if kind == 3 and self.run * interval < s.STUCK_HOURS * s.HOUR:
-                continue
-            if (excused and kind not in {3, 4}) or (kind == 0 and self.was_flat):
-                continue
-            score = max(score, ratio)
-            if ratio > 1.0:
-                found = Evidence(kind) if found is None else found
-                self.jumped = self.jumped or kind in {0, 5}
-        return found, score
-
-    def _settle(self, evidence: tuple[float, ...], interval: float, per: float) -> None:
-        """Learn what is usual of every evidence; while a jump is followed, of runs alone."""
-        usual, passed, factors, count = self.usual, self.passed, s.FACTORS, self.count
-        now = self.time + self.dt * interval
-        pace = 3.0 if count < s.FIRST_WEEK * per else 1.0
-        decay = 1.0 - pace * s.GROWTH / (s.EVERY * per)
-        brief = 1.0 - pace * s.GROWTH / (s.EVERY_BRIEF * per)
-        for kind in (3, 4) if self.bad else range(6):
-            size, level = evidence[kind], usual[kind]
-            if size > level:
-                if count < per / 2.0:
-                    level = 0.0
-                elif count < 3.0 * per:
-                    level = min(size, max(level * 1.5, s.CAPS[kind]))
-                elif (kind in {1, 2} or size < s.FAR * factors[kind] * level) and now - passed[kind] > s.CLUSTER_HOURS * s.HOUR:
-                    level *= 1.0 + pace * s.GROWTH
-                    passed[kind] = now
-            elif count >= per:
-                level *= brief if kind in {1, 2} else decay
-            usual[kind] = level if level > s.FLOORS[kind] else s.FLOORS[kind]
 
     def _follow(self, found: Evidence | None, step_found: bool, interval: float, per: float) -> None:
         """Take the value as the next trusted one, or keep the jump off it."""
@@ -380,7 +287,7 @@ class Channel:
 
     def _follow_jump(self, interval: float) -> None:
         """Go on with the jump taken off until the values come back, or have behaved for so long that the level is accepted."""
-        value, threshold = self.value, s.FACTORS[0] * self.usual[0]
+        value, threshold = self.value, self.usual.factors[0] * self.usual.levels[0]
         tolerance = s.BACK * threshold * self.noise * sqrt(1.0 + s.WIDEN * (self.bad if self.bad < 32 else 32))
         away = value - self.forecast
         if -tolerance <= away <= tolerance:
@@ -391,7 +298,7 @@ class Channel:
         if self.step > threshold:
             self.offset += self.error
             self.calm = 0
-        elif self.run <= max(self.usual[3], 4.0):
+        elif self.runs.run <= max(self.usual.levels[3], 4.0):
             self.calm += 1
         self._shift(value - self.offset)
         if self.calm * interval >= s.ACCEPT_HOURS * s.HOUR:
@@ -407,6 +314,7 @@ class Channel:
         self.level += shift
         self.offset, self.bad, self.calm = 0.0, 0, 0
         self.ring = [0.0] * 6
+        self.shape.calm()
 
     def _learn(self, per: float, *, noise: bool, model: bool) -> None:
         """Learn noise and model from a trusted value that came in time."""
@@ -440,38 +348,3 @@ class Channel:
     def close(self, time: int, raw: float) -> None:
         """Make the latest value the last one."""
         self.time, self.raw = time, raw
-
-    def state(self) -> list[float]:
-        """Return everything that is remembered as numbers, as `restore` takes them."""
-        numbers: list[float] = []
-        for name, _, _ in _KEPT:
-            value = getattr(self, name)
-            if isinstance(value, list):
-                numbers += value
-            else:
-                numbers.append(value)
-        return numbers
-
-    def restore(self, numbers: Sequence[float]) -> None:
-        """Take back what `state` returned."""
-        at = 0
-        for name, kind, length in _KEPT:
-            if length:
-                setattr(self, name, [float(v) for v in numbers[at : at + length]])
-            else:
-                setattr(self, name, kind(numbers[at]))
-            at += length or 1
-
-
-def _kept() -> tuple[tuple[str, type, int], ...]:
-    """Return name, type and length (0 of a single number) of every attribute that is remembered."""
-    blank, found = Channel("do"), []
-    for name in Channel.__slots__:
-        value = getattr(blank, name)
-        if name not in {"quantity", "log", "one_sided", "implausible", "pulses"}:
-            found.append((name, type(value), len(value) if isinstance(value, list) else 0))
-    return tuple(found)
-
-
-_KEPT = _kept()
-NUMBERS: Final = len(Channel("do").state())

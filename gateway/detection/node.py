@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from math import cos, pi, sin
 from typing import Final
 
 from gateway.detection import settings as s
-from gateway.detection.channel import NUMBERS, Channel, Day, Evidence
+from gateway.detection.channel import Channel, Day
+from gateway.detection.evidence import Evidence
 from gateway.quality.interval import Interval
 
-VERSION: Final = 1  # of the state: raise it when an attribute of `Channel` comes or goes
+VERSION: Final = 2  # of the state: raise it when an attribute of `Channel` comes or goes
 
 
 def day_of(time: int, longitude: float) -> Day:
@@ -55,39 +57,65 @@ class Node:
         interval = self.interval.take(time)
         day = day_of(time, longitude)
         seen: list[Channel] = []
+        found: dict[str, tuple[Evidence | None, float]] = {}
         for quantity, value in values.items():
             channel = self.channels.get(quantity)
             if channel is None:
                 channel = self.channels[quantity] = Channel(quantity)
             if channel.look(time, value, day, interval):
                 seen.append(channel)
-        held, repeated, together = 0.0, 0, 0.0
+            elif channel.unproved(time):
+                found[quantity] = Evidence.RETURN, 1.0
+        held, together = self._together(seen, values, day.hour)
+        first, second = _two_largest(seen)
         for channel in seen:
-            surprise = channel.surprise_of_run()
-            if channel.run:
-                held += surprise
-                repeated += 1
-            together += channel.share()
-        if repeated < 2:
-            held = 0.0
-        usual_hold = max((c.usual[4] for c in seen), default=0.0)
-        together += s.HOLD_BONUS * min(self.held / max(usual_hold, s.FLOORS[4]), 1.5)
-        found: dict[str, tuple[Evidence | None, float]] = {}
-        for channel in seen:
-            usual = channel.usual[0]
-            found[channel.quantity] = channel.judge(
-                held if channel.run else 0.0,
+            usual, run, name = channel.usual.levels[0], channel.runs.run, channel.quantity
+            kind, score = channel.judge(
+                held if run else 0.0,
                 together if usual > 0.0 and channel.step > s.JOIN * usual else 0.0,
+                second[0] if first[1] is channel else first[0],
                 interval,
-                excused=channel.quantity in excused,
+                excused=name in excused,
             )
-            channel.close(time, values[channel.quantity])
+            if kind is None and channel.unproved(time):
+                kind, score = Evidence.RETURN, max(score, 1.0)
+            found[name] = kind, score
+            channel.close(time, values[name])
         self.held = max(held, 0.6 * self.held)
         return found
 
+    def _together(self, seen: list[Channel], values: Mapping[str, float], hour: int) -> tuple[float, float]:
+        """Return the evidence of the whole node: that it repeats its values, and that several quantities stepped at once."""
+        held, repeated, together = 0.0, 0, 0.0
+        moved, count = 0.0, 0
+        salts, salt_count = 0.0, 0
+        for channel in seen:
+            together += channel.share()
+            if channel.one_sided:
+                salts += channel.moved
+                salt_count += 1
+            else:
+                moved += channel.moved
+                count += 1
+        for channel in seen:
+            # salinity is worked out of conductivity: neither says anything new of the other
+            if channel.one_sided:
+                others, among = moved, count
+            else:
+                others, among = moved + salts - channel.moved, count + salt_count - 1
+            equal = values[channel.quantity] == channel.raw
+            surprise = channel.runs.take(hour, _activity(others / among) if among else -1, equal=equal)
+            if equal:
+                held += surprise
+                repeated += 1
+        if repeated < 2:
+            held = 0.0
+        usual_hold = max((c.usual.levels[4] for c in seen), default=0.0)
+        return held, together + s.HOLD_BONUS * min(self.held / max(usual_hold, s.FLOORS[4]), 1.5)
+
     def strange(self) -> int:
         """Return how many quantities took part in the last movement with more than their usual step."""
-        return sum(c.time == self.time and c.step > c.usual[0] > 0.0 for c in self.channels.values())
+        return sum(c.time == self.time and c.step > c.usual.levels[0] > 0.0 for c in self.channels.values())
 
     def state(self) -> bytes:
         """Return everything that is remembered, as `restore` takes it: float64, so that a restart changes no later flag."""
@@ -107,6 +135,27 @@ class Node:
         self.held = numbers[0]
         self.interval.restore(list(numbers[1:4]))
         self.channels = {}
-        for at, quantity in enumerate(names):
+        at = 4
+        for quantity in names:
             channel = self.channels[quantity] = Channel(quantity)
-            channel.restore(numbers[4 + at * NUMBERS : 4 + (at + 1) * NUMBERS])
+            at += channel.restore(numbers[at:])
+
+
+def _activity(moved: float) -> int:
+    """Return the class of how much the other quantities moved, in units of their noise."""
+    return 0 if moved < 0.3 else 1 if moved < 0.7 else 2 if moved < 1.2 else 3
+
+
+def _two_largest(seen: list[Channel]) -> tuple[tuple[float, Channel | None], tuple[float, Channel | None]]:
+    """Return the two largest excursions over their usual levels, with their channels."""
+    first: tuple[float, Channel | None] = (0.0, None)
+    second = first
+    for channel in seen:
+        usual = channel.usual.levels[1]
+        if usual > 0.0:
+            share = channel.excursion / usual
+            if share > first[0]:
+                first, second = (share, channel), first
+            elif share > second[0]:
+                second = share, channel
+    return first, second

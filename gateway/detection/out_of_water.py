@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.detection.node import Node
+from gateway.detection.settings import SALTS
 
 DRY: Final = 0.1  # share of its trusted level below which a conductivity cell is in the air: it measures a film of water at most
-_SALTS: Final = ("conductivity", "salinity")
 
 
 def out_of_water(node: Node, values: Mapping[str, float]) -> bool:
@@ -17,15 +17,15 @@ def out_of_water(node: Node, values: Mapping[str, float]) -> bool:
     True where conductivity or salinity has fallen below `DRY` of the level that was trusted before, as one jump, and another quantity moved strangely
     within the same jump or is still off its level. A pond's salinity cannot fall so far between two samples; a dead cell leaves the others calm.
     """
-    for quantity in _SALTS:
+    for quantity in SALTS:
         channel, value = node.channels.get(quantity), values.get(quantity)
         if channel is None or value is None or channel.time != node.time or not channel.bad:
             continue
         trusted = channel.value - channel.offset
         if trusted > 0.0 and value < DRY * trusted:
             return any(
-                other.bad or other.step > other.usual[0] > 0.0
+                other.bad or other.step > other.usual.levels[0] > 0.0
                 for name, other in node.channels.items()
-                if name not in _SALTS and other.time == node.time
+                if name not in SALTS and other.time == node.time
             )
     return False

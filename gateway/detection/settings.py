@@ -20,35 +20,48 @@ FIRST_WEEK: Final = 7.0  # days in which `usual` levels settle three times as fa
 NOISE_HOURS: Final = 2.23
 NOISE_DAYS: Final = 4.0
 NOISE_MONTHS_DAYS: Final = 77.0
-NOISE_FLOOR: Final = 0.838  # share of the months' noise below which a calm spell does not count as calm
-NOISE_FLOOR_SPIKE: Final = 0.1  # the same for excursions that came back: they need less proof
+NOISE_FLOOR: Final = 0.834  # share of the months' noise below which a calm spell does not count as calm
+NOISE_FLOOR_SPIKE: Final = 0.082  # the same for excursions that came back: they need less proof
 
 # Normalised least mean squares.
 LEARNING: Final = 0.0086
 
 # The usual level of each evidence: risen by GROWTH when passed, and falling so that this happens about once in EVERY days.
-EVERY: Final = 15.2  # days
-EVERY_BRIEF: Final = 30.0  # days, of excursions and bursts
+# Days: of a step, an excursion, a burst, a run of equal values, a hold, a movement together, a zigzag. Excursions and zigzags are counted often and
+# their factors are larger: a level that is passed once a month would be set by the faults themselves where a probe has one a week.
+EVERY: Final = (14.9, 2.0, 25.3, 11.6, 15.2, 15.2, 4.0)
 GROWTH: Final = 0.0627
-CLUSTER_HOURS: Final = 2.02  # passes within this time are one
+CLUSTER_HOURS: Final = 1.5  # passes within this time are one
 FAR: Final = (
-    1.2  # what lies this far beyond the threshold is not usual and teaches nothing; excursions and bursts teach at any size
+    1.2  # a step, a run, a hold this far beyond its threshold is not usual and teaches nothing; the others teach at any size
 )
 
-# How many times its usual level an evidence must reach: step, excursion, burst, stuck, hold, together.
-FACTORS: Final = (2.34, 2.2, 2.7, 1.28, 2.34, 2.29)
-# Salts and particles come in pulses (a shower, a front on the canal, stirred mud): an excursion of theirs needs more proof.
-PULSES: Final[dict[str, float]] = {"conductivity": 4.0, "salinity": 4.0, "turbidity": 4.0}
-FLOORS: Final = (2.0, 1.0, 1.0, 3.0, 6.94, 0.7)  # lowest usual level of each
-CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
+# How many times its usual level an evidence must reach.
+FACTORS: Final = (2.34, 2.7, 3.2, 1.31, 2.09, 2.29, 2.8)
+# Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and zigzags need more proof.
+PULSES: Final[dict[int, dict[str, float]]] = {
+    1: {"conductivity": 6.9, "salinity": 6.9, "turbidity": 3.6},
+    6: {"conductivity": 2.0, "salinity": 2.0, "turbidity": 2.0},
+}
+FLOORS: Final = (2.0, 1.23, 1.0, 3.0, 6.94, 0.7, 0.36)  # lowest usual level of each
+CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0, 12.0)  # highest usual level of each after the warm-up
+
+# Water that moves moves several quantities: an excursion needs the more proof, the larger that of another quantity in the same values is.
+OTHERS: Final = 0.47  # excursion of another quantity, over its usual level, from which it counts
+OTHERS_WEIGHT: Final = 0.79
+OTHERS_MOST: Final = 4.0
+
+SALTS: Final = frozenset({"conductivity", "salinity"})
 
 # A conductivity cell that is fouled, full of bubbles, iced or out of the water reads low: a rise must be this many times as large as a fall.
 RISE: Final = 1.95
 
 # Stuck.
 STUCK_HOURS: Final = 2.9  # shortest run of equal values that is looked at
-REPEAT_MEMORY: Final = 46.0  # samples over which the share of repeated values is taken
+REPEAT_MEMORY: Final = 44.2  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
+ACTIVITY_WEIGHT: Final = 0.6  # exponent of the odds that the movement of the other quantities gives
+ACTIVITY_MEMORY: Final = 1000  # samples
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
 
 # Together.
@@ -56,7 +69,7 @@ JOIN: Final = 0.6  # share of its own usual step from which a quantity counts as
 HOLD_BONUS: Final = 1.47
 
 # A jump: the water goes on under the shifted values until they come back, or have behaved well for so long that the level is accepted.
-BACK: Final = 0.239
+BACK: Final = 0.254
 WIDEN: Final = 0.466  # growth of the tolerance with the number of samples since the last trusted one
 ACCEPT_HOURS: Final = 2.36
 
@@ -65,10 +78,17 @@ EXCURSION_SHARE: Final = 0.617
 STEP_SHARE: Final = 1.49
 IMPLAUSIBLE: Final[dict[str, float]] = {
     "temperature": 3.0,
-    "do": 4.0,
+    "do": 3.8,
     "ph": 1.0,
     "salinity": 10.0,
     "conductivity": 15.0,
     "turbidity": 2.2,
     "depth": 0.5,
 }
+
+# A value at the very end of what the probe can say: a broken wire, a dead cell. It needs less proof than a step elsewhere.
+TO_THE_FLOOR: Final = 0.5  # times the usual step
+FLOORLESS: Final = frozenset({"turbidity", "depth"})  # clear water, and a node at the surface, read zero
+
+# Half a year: membranes and electrolyte do not last that long unused, and what was learned of the water is of another season.
+SILENCE_DAYS: Final = 180.0

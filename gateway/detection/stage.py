@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.detection import settings as s
-from gateway.detection.channel import Channel, Evidence
+from gateway.detection.channel import Channel
+from gateway.detection.evidence import Evidence
 from gateway.detection.node import Node
 from gateway.detection.out_of_water import out_of_water
 from gateway.observation import Assessment, Numbers, Observation, Reason
@@ -25,6 +26,9 @@ _KEYS: Final = {
     Evidence.TOGETHER: "detection.together",
     Evidence.LEVEL: "detection.level",
     Evidence.IMPLAUSIBLE: "detection.implausible",
+    Evidence.ZIGZAG: "detection.burst",
+    Evidence.FLOOR: "detection.floor",
+    Evidence.RETURN: "detection.return",
 }
 
 
@@ -75,7 +79,7 @@ class Detection:
     def _rest(self, node: Node, observation: Observation) -> None:
         """Let a node's probes be worked on: nothing is judged or learned, and the next level is taken as it comes."""
         for channel in node.channels.values():
-            channel.anchor = True
+            channel.rest(observation.sample.time)
         for quantity, assessment in observation.assessments.items():
             assessment.judge(Flag.NOT_EVALUATED, Reason("detection.maintenance", {"value": observation.sample.values[quantity]}))
             if assessment.reason is None:
@@ -112,9 +116,11 @@ def _tell(assessment: Assessment, channel: Channel, kind: Evidence, interval: fl
     numbers: Numbers = {"value": channel.natural(channel.value), "expected": channel.natural(channel.forecast)}
     flag = Flag.SUSPECT
     if kind is Evidence.STUCK:
-        numbers["hours"] = round(channel.run * interval / s.HOUR, 1)
-        if channel.stuck > _SURE * s.FACTORS[3] * channel.usual[3]:
+        numbers["hours"] = round(channel.runs.run * interval / s.HOUR, 1)
+        if channel.runs.stuck > _SURE * s.FACTORS[3] * channel.usual.levels[3]:
             flag = Flag.FAIL
+    elif kind is Evidence.RETURN:
+        numbers["days"] = channel.silence
     elif kind is Evidence.LEVEL:
         numbers["jump"] = channel.natural(channel.value) - channel.natural(channel.value - channel.offset)
     elif kind is Evidence.STEP and strange >= _MANY:

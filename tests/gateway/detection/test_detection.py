@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.detection import OxygenBalance
+from gateway.detection.repeats import Repeats
 from vuong.flags import Flag
 
 from .conftest import DAY, NODE, STEP, Bench, Rows, flags, keys, readings
@@ -47,6 +49,70 @@ def test_a_probe_that_drops_to_zero_is_found_at_once(bench: Bench) -> None:
     assert flags(seen, "ph")[0] is Flag.GOOD
 
 
+def test_the_end_of_the_probes_range_needs_less_proof_than_a_step_elsewhere(bench: Bench) -> None:
+    """Oxygen at 0.6 mg/L that reads 0 is within the usual steps; 0 and not something above it is what tells."""
+    rows = [(t, {**v, "do": 0.9 - 0.01 * i}) for i, (t, v) in enumerate(readings()[BEGIN : BEGIN + 20])]
+    bench.stages = [stage for stage in bench.stages if not isinstance(stage, OxygenBalance)]
+    low = bench.copied()
+    low.run(rows)
+    other = low.copied()
+    time, values = readings()[BEGIN + 20]
+    dead = low.take(time, {**values, "do": 0.0}).assessments["do"]
+    assert dead.flag is Flag.SUSPECT
+    assert dead.reason is not None
+    assert dead.reason.key == "detection.floor"
+    assert other.take(time, {**values, "do": 0.05}).assessments["do"].score < 1.0
+
+
+def test_an_excursion_needs_more_proof_while_another_quantity_makes_one_too(bench: Bench) -> None:
+    rows = readings()[BEGIN : BEGIN + 40]
+
+    def seen(**heights: float) -> float:
+        own = bench.copied()
+        own.run(rows[:38])
+        time, values = rows[38]
+        own.take(time, {**values, **{q: values[q] + h for q, h in heights.items()}})
+        last = own.take(*rows[39])
+        node = own.detector.node(NODE)
+        assert node is not None
+        assert node.channels["temperature"].excursion > node.channels["temperature"].usual.levels[1]
+        return last.assessments["temperature"].score
+
+    assert seen(temperature=0.5) > 1.1 * seen(temperature=0.5, ph=0.3, do=1.0)
+
+
+def test_a_stuck_probe_tells_sooner_while_the_other_quantities_move() -> None:
+    """The same probe and the same run of equal values: what the others did meanwhile is all that differs."""
+
+    def stuck(activity: int) -> float:
+        runs = Repeats()
+        for i in range(600):
+            # repeats half the time in water at rest, hardly ever in water that moves
+            moving = 3 if i % 3 else 0
+            runs.take(i % 24, moving, equal=i % 2 == 0 if moving == 0 else i % 23 == 0)
+        for _ in range(8):
+            runs.take(5, activity, equal=True)
+        return runs.stuck
+
+    assert stuck(3) > 1.3 * stuck(0)
+
+
+def test_a_probe_that_comes_back_after_half_a_year_is_doubted_for_a_day(bench: Bench) -> None:
+    away = 200 * DAY
+    rows = [(t + away, v) for t, v in readings()[BEGIN : BEGIN + 200]]
+    cleaned = bench.copied()
+    seen = bench.run(rows)
+    doubted = [o for o in seen if keys([o], "ph") == {"detection.return"}]
+    assert len(doubted) > 90
+    assert doubted[-1].sample.time < rows[0][0] + DAY
+    assert flags(seen, "ph")[100:].count(Flag.SUSPECT) <= 4
+    reason = doubted[0].assessments["ph"].reason
+    assert reason is not None
+    assert reason.numbers["days"] == 200
+    cleaned.take(*rows[0], maintenance=True)
+    assert "detection.return" not in keys(cleaned.run(rows[1:]), "ph")
+
+
 def test_noise_is_found_within_two_hours(bench: Bench) -> None:
     rows = readings()[BEGIN : BEGIN + 8]
     noisy = [row[1]["ph"] + (0.25 if i % 2 else -0.25) for i, row in enumerate(rows)]
@@ -79,7 +145,7 @@ def test_noise_and_thresholds_do_not_grow_with_a_fault(bench: Bench) -> None:
     assert node is not None
     assert fresh is not None
     assert node.channels["do"].long_noise <= 1.05 * fresh.channels["do"].long_noise
-    assert node.channels["do"].usual[0] <= 1.35 * fresh.channels["do"].usual[0]
+    assert node.channels["do"].usual.levels[0] <= 1.35 * fresh.channels["do"].usual.levels[0]
 
 
 def test_a_level_that_stays_is_accepted_after_hours_of_good_behaviour(bench: Bench) -> None:
@@ -126,7 +192,7 @@ def test_maintenance_raises_nothing_and_teaches_nothing(bench: Bench) -> None:
     assert own is not None
     assert other is not None
     assert own.channels["do"].weights == other.channels["do"].weights
-    assert own.channels["do"].usual == other.channels["do"].usual
+    assert own.channels["do"].usual.levels == other.channels["do"].usual.levels
     after = bench.run(shifted(rows, "do", -1.0, 10, 20)[10:])  # calibrated: the level is taken as it comes
     assert set(flags(after, "do")) == {Flag.GOOD}
 
