@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.lan.access import DEVICE_SECONDS, Device, LockedError
+from gateway.lan.access import DEVICE_SECONDS, LockedError
 from gateway.lan.desk import Desk, body_of, integer, rights_of
 from vuong.contract import api
 from vuong.contract.api import Entry, EntryKind, Right
@@ -38,12 +38,14 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-def _language(request: Request) -> str:
+def language_of(request: Request) -> str:
+    """Return the language of the texts that somebody asks for."""
     given = request.query_params.get("language")
     return given if given in LANGUAGES else DEFAULT
 
 
-async def _document(request: Request) -> dict[str, Any]:
+async def document_of(request: Request) -> dict[str, Any]:
+    """Return the object that was sent; 422 where it is none."""
     try:
         document = orjson.loads(await body_of(request) or b"{}")
     except orjson.JSONDecodeError:
@@ -53,14 +55,15 @@ async def _document(request: Request) -> dict[str, Any]:
     return document
 
 
-def _known(document: dict[str, Any], *names: str) -> dict[str, Any]:
+def known(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return these fields of a document; 422 where it has others."""
     unknown = sorted(set(document) - {*names, "id", "time"})
     if unknown:
         raise HTTPException(422, f"{unknown[0]!r:.60} is not known; known are {', '.join((*names, 'id', 'time'))}")
     return {name: document[name] for name in names if name in document}
 
 
-def _where(request: Request) -> str:
+def where(request: Request) -> str:
     """Return ``app`` for who comes with a token of their own, ``gateway`` for the gateway's own page."""
     return "app" if "Authorization" in request.headers else "gateway"
 
@@ -80,7 +83,7 @@ async def me(request: Request) -> Response:
 
 async def devices(request: Request) -> Response:
     """Sign a device in by a pairing code or the PIN: POST ``{"code" | "pin", "name"}``, get ``{"token", "role", "expires"}``."""
-    desk, document = desk_of(request), await _document(request)
+    desk, document = desk_of(request), await document_of(request)
     name, now = document.get("name", "app"), desk.wall.now()
     code, pin = document.get("code"), document.get("pin")
     source = request.client.host if request.client else ""
@@ -154,7 +157,7 @@ async def readings(request: Request) -> Response:
     if start >= end:
         raise HTTPException(422, f"start {start} is not before end {end}")
     points = integer(request, "points", 1000, 8, 20_000)
-    return JSON(await desk.ask(desk.records.series, name, quantity, start, end, points, _language(request)))
+    return JSON(await desk.ask(desk.records.series, name, quantity, start, end, points, language_of(request)))
 
 
 async def alarms(request: Request) -> Response:
@@ -163,38 +166,7 @@ async def alarms(request: Request) -> Response:
     await desk.require(request)
     cleared = request.query_params.get("open", "true").lower() in {"false", "0"}
     narrow = request.query_params.get("pond")
-    return JSON(await desk.ask(desk.records.alarms, _language(request), pond=narrow, cleared=cleared))
-
-
-async def acknowledge(request: Request) -> Response:
-    """Acknowledge an alarm; the answer is the acknowledgement that counts."""
-    desk = desk_of(request)
-    device = await desk.require(request, Right.ACKNOWLEDGE)
-    posted = await _document(request)
-    _known(posted, "revision")
-    return JSON(await desk.ask(take_acknowledgement, desk, request.path_params["alarm"], device, _where(request), posted))
-
-
-def take_acknowledgement(desk: Desk, name: str, device: Device, where: str, posted: dict[str, Any]) -> api.Acknowledgement:
-    """Store the acknowledgement of an alarm and return the one that counts."""
-    alarm = desk.records.alarm(name, DEFAULT)
-    if alarm is None:
-        raise HTTPException(404, f"alarm {name!r:.60} is not known")
-    content = {"alarm": name, "revision": posted.get("revision", alarm["revision"])}
-    entry = desk.entry(EntryKind.ACKNOWLEDGEMENT, alarm["pond"], device.name, where, content, posted)
-    if entry["at"] < alarm["raised"] - api.CLOCK_TOLERANCE:
-        raise HTTPException(422, f"time is {entry['at']}, before the alarm was raised ({alarm['raised']}); set the clock right")
-    desk.store(entry)
-    found = desk.records.alarm(name, DEFAULT)
-    assert found is not None  # noqa: S101 - it was there
-    counts = found["acknowledged"]
-    return {
-        "alarm": name,
-        # An acknowledgement of what the alarm said before it grew worse does not count; it is kept all the same.
-        "at": entry["at"] if counts is None else counts,
-        "by": found["acknowledged_by"] if counts is not None else entry["by"],
-        "where": found["acknowledged_where"] if counts is not None else entry["where"],
-    }
+    return JSON(await desk.ask(desk.records.alarms, language_of(request), pond=narrow, cleared=cleared))
 
 
 async def _listed(request: Request, kind: EntryKind) -> list[Entry]:
@@ -214,9 +186,9 @@ async def post_hand_reading(request: Request) -> Response:
     """Take a value that somebody measured by hand: ``{"quantity", "value", "note"?, "time"?, "id"?}``."""
     desk = desk_of(request)
     device = await desk.require(request, Right.ENTER)
-    name, posted = _pond(request, desk)["id"], await _document(request)
-    content = _known(posted, "quantity", "value", "note")
-    entry = desk.entry(EntryKind.HAND_READING, name, device.name, _where(request), content, posted)
+    name, posted = _pond(request, desk)["id"], await document_of(request)
+    content = known(posted, "quantity", "value", "note")
+    entry = desk.entry(EntryKind.HAND_READING, name, device.name, where(request), content, posted)
     return JSON(api.hand_reading(await desk.ask(desk.store, entry)), 201)
 
 
@@ -229,13 +201,13 @@ async def post_calibration(request: Request) -> Response:
     """Take the record of a calibration: ``{"node", "quantity", "points": [[reference, measured], …], "note"?, "time"?, "id"?}``."""
     desk = desk_of(request)
     device = await desk.require(request, Right.CALIBRATE)
-    found, posted = _pond(request, desk), await _document(request)
-    content = _known(posted, "node", "quantity", "points", "note")
+    found, posted = _pond(request, desk), await document_of(request)
+    content = known(posted, "node", "quantity", "points", "note")
     if content.get("node") not in found["nodes"]:
         raise HTTPException(
             422, f"node is {content.get('node')!r:.60}; nodes of this pond are {', '.join(found['nodes']) or 'none'}"
         )
-    entry = desk.entry(EntryKind.CALIBRATION, found["id"], device.name, _where(request), content, posted)
+    entry = desk.entry(EntryKind.CALIBRATION, found["id"], device.name, where(request), content, posted)
     return JSON(api.calibration(await desk.ask(desk.store, entry)), 201)
 
 
@@ -267,6 +239,5 @@ def routes() -> list[Route]:
         Route(one + "/calibrations", post_calibration, methods=["POST"]),
         Route(api.LATEST, latest),
         Route(api.ALARMS, alarms),
-        Route(api.ALARMS + "/{alarm}/acknowledgement", acknowledge, methods=["POST"]),
         Route(api.LIVE, live),
     ]

@@ -45,7 +45,7 @@ class Desk:
         self.config, self.clock, self.wall = config, clock, wall or SystemClock()
         self.entries = Entries(config.database)
         self.access = Access(self.entries.connection)
-        self.records = Records(config, self.entries)
+        self.records = Records(config, self.entries, clock)
         self._thread = ThreadPoolExecutor(1, "database")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.store.schema import StoreError
-from vuong.contract.api import Entry, EntryKind
+from vuong.contract.entry import OF_ALARM, Entry, EntryKind
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS entries (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, pond TEXT NOT NULL, at INTEGER NOT NULL, person TEXT NOT NULL, place TEXT NOT NULL,
     content TEXT NOT NULL,
-    alarm TEXT,  -- of an acknowledgement
+    alarm TEXT,  -- which somebody acknowledged, shelved, …
     sent INTEGER NOT NULL  -- whether the cloud has it
 );
 CREATE INDEX IF NOT EXISTS entries_unsent ON entries (position) WHERE sent = 0;
@@ -122,7 +122,7 @@ class Entries:
                 e["by"],
                 e["where"],
                 json.dumps(e["content"], ensure_ascii=False),
-                e["content"]["alarm"] if e["kind"] == EntryKind.ACKNOWLEDGEMENT else None,
+                e["content"]["alarm"] if e["kind"] in OF_ALARM else None,
                 sent,
             )
             for e in entries
@@ -165,14 +165,14 @@ class Entries:
         )
         return [_entry(row) for row in rows]
 
-    def acknowledgements(self, alarms: Collection[str]) -> dict[str, list[Entry]]:
-        """Return the acknowledgements of some alarms, by alarm."""
+    def of_alarms(self, alarms: Collection[str]) -> dict[str, list[Entry]]:
+        """Return what people did with some alarms, by alarm."""
         found: dict[str, list[Entry]] = {}
         names = list(alarms)
         for begin in range(0, len(names), 500):
             part = names[begin : begin + 500]
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE alarm IN ({', '.join('?' * len(part))})",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM entries WHERE alarm IN ({', '.join('?' * len(part))}) ORDER BY position",  # noqa: S608
                 part,
             )
             for row in rows:
@@ -181,7 +181,7 @@ class Entries:
         return found
 
     def unsent(self, limit: int) -> list[Entry]:
-        """Return what the cloud has not got, acknowledgements first."""
+        """Return what the cloud has not got, what people did with alarms first."""
         rows = self._connection.execute(
             f"SELECT {_COLUMNS} FROM entries WHERE sent = 0 ORDER BY alarm IS NULL, position LIMIT ?",  # noqa: S608
             (limit,),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+from gateway.alarms.statistics import Statistics, statistics
 from gateway.config import Config
 from gateway.lan import texts
 from gateway.lan.entries import Entries
@@ -14,14 +15,17 @@ from gateway.observation import Pond
 from gateway.store.schema import QUANTITY_NAMES, connect
 from vuong import alarm_text
 from vuong.alarms import ALARM_KINDS
+from vuong.clock import Clock
 from vuong.contract.api import (
     AlarmDetail,
     Entry,
+    EntryKind,
     LastValue,
     PondDetail,
     PondSummary,
     Readings,
     acknowledged_state,
+    put_aside,
     standing_acknowledgement,
 )
 from vuong.downsample import Point, downsample
@@ -42,7 +46,8 @@ class Records:
     Parameters
     ----------
     config : the gateway's configuration
-    entries : what people said; acknowledgements count at once, whether the ingest has taken them or not
+    entries : what people said; it counts at once, whether the ingest has taken it or not
+    clock : tells whether a shelving is over
 
     Raises
     ------
@@ -50,8 +55,8 @@ class Records:
         if the database cannot be used
     """
 
-    def __init__(self, config: Config, entries: Entries) -> None:
-        self._config, self._entries = config, entries
+    def __init__(self, config: Config, entries: Entries, clock: Clock) -> None:
+        self._config, self._entries, self._clock = config, entries, clock
         self._latest: dict[tuple[str, str], LastValue] = {}
         self._nodes: dict[str, list[str]] = {pond: [] for pond in config.ponds}
         for node, pond in config.nodes.items():
@@ -199,6 +204,27 @@ class Records:
                 low = row[0] + 1
         return low
 
+    def nodes(self) -> list[tuple[str, str, int | None, int | None, str | None, dict[str, Any]]]:
+        """Return ``(node, pond, heard, stated, state, detail)`` of every node: what it last told of itself, and when it was last heard."""
+        heard = dict(self._connection.execute("SELECT node, max(heard) FROM ledger GROUP BY node").fetchall())
+        # With max() SQLite takes the other columns from the row that has it (sqlite.org/lang_select.html, "bare columns").
+        told = {
+            node: (time, state, json.loads(detail))
+            for _, node, time, state, detail in self._connection.execute(
+                "SELECT max(position), node, time, state, detail FROM statuses GROUP BY node"
+            )
+        }
+        return [(node, pond.id, heard.get(node), *told.get(node, (None, None, {}))) for node, pond in self._config.nodes.items()]
+
+    def history(self, alarm: str) -> list[tuple[int, str, str]]:
+        """Return ``(time, event, by)`` of what happened to an alarm, in order."""
+        query = 'SELECT time, event, "by" FROM alarm_journal WHERE alarm = ? ORDER BY position'
+        return self._connection.execute(query, (alarm,)).fetchall()
+
+    def statistics(self, since: int, until: int) -> Statistics:
+        """Return the nuisance statistics of a period."""
+        return statistics(self._connection, since, until)
+
     def open_count(self) -> int:
         """Return how many alarms are not cleared."""
         (count,) = self._connection.execute("SELECT count(*) FROM alarms WHERE cleared IS NULL").fetchone()
@@ -215,7 +241,7 @@ class Records:
             rows += self._connection.execute(
                 f"{select} NOT NULL{narrow} ORDER BY cleared DESC, id LIMIT ?", (*values, _RECENT)
             ).fetchall()
-        said = self._entries.acknowledgements([row[0] for row in rows])
+        said = self._entries.of_alarms([row[0] for row in rows])
         return [self._detail(row, said.get(row[0], []), language) for row in rows if row[3] in ALARM_KINDS]
 
     def alarm(self, name: str, language: str) -> AlarmDetail | None:
@@ -223,12 +249,14 @@ class Records:
         row = self._connection.execute(f"SELECT {_ALARM} FROM alarms WHERE id = ?", (name,)).fetchone()  # noqa: S608
         if row is None or row[3] not in ALARM_KINDS:
             return None
-        return self._detail(row, self._entries.acknowledgements([name]).get(name, []), language)
+        return self._detail(row, self._entries.of_alarms([name]).get(name, []), language)
 
     def _detail(self, row: tuple[Any, ...], said: list[Entry], language: str) -> AlarmDetail:
         name, revision, pond, kind, quantity, state, raised, cleared, acknowledged, numbers = row
         found = json.loads(numbers)
-        first = standing_acknowledgement(name, acknowledged, found, said)
+        acknowledgements = [entry for entry in said if entry["kind"] == EntryKind.ACKNOWLEDGEMENT]
+        first = standing_acknowledgement(name, acknowledged, found, acknowledgements)
+        aside = put_aside(acknowledged_state(state, acknowledged=first is not None), found, said, self._clock.now())
         owner = self._config.ponds.get(pond)
         say = alarm_text.render(
             kind,
@@ -246,7 +274,6 @@ class Records:
             "category": ALARM_KINDS[kind].category,
             "priority": ALARM_KINDS[kind].priority.name.lower(),
             "quantity": quantity,
-            "state": acknowledged_state(state, acknowledged=first is not None),
             "raised": raised,
             "cleared": cleared,
             "acknowledged": first["at"] if first else None,
@@ -258,4 +285,5 @@ class Records:
             "confidence": say.confidence,
             "cause": say.cause,
             "advice": say.advice,
+            **aside,
         }

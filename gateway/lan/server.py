@@ -24,11 +24,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway.config import Config
-from gateway.lan import api, events, pages
+from gateway.lan import alarm_pages, answering, api, doors, events, pages, workshop
 from gateway.lan.desk import Desk
 from gateway.lan.discovery import announce
 from gateway.lan.events import Hub
 from gateway.lan.home_assistant import HomeAssistantLink
+from gateway.lan.page import STATIC
 from gateway.lan.security import SecurityHeaders
 from vuong import fonts
 from vuong.clock import Clock
@@ -69,11 +70,15 @@ def create_app(desk: Desk) -> Starlette:
 
     routes = [
         *pages.routes(),
+        *alarm_pages.routes(),
+        *workshop.routes(),
+        *doors.routes(),
         *api.routes(),
+        *answering.routes(),
         Route(EVENTS, events.events),
         Route("/healthz", _healthz),
         Mount("/static/fonts", StaticFiles(directory=fonts.FOLDER)),
-        Mount("/static", StaticFiles(directory=pages.STATIC)),
+        Mount("/static", StaticFiles(directory=STATIC)),
     ]
     faults: Any = {HTTPException: _fault}
     app = Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)], exception_handlers=faults, lifespan=life)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.alarms.engine import MAINTENANCE
 from vuong import i18n
 from vuong import reason_text as reasons
+from vuong.alarms import ALARM_KINDS
 from vuong.flags import Flag
 from vuong.quantities import QUANTITIES
 
@@ -38,6 +40,25 @@ def age_text(seconds: float, language: str) -> str:
     if seconds < 2 * _DAY:
         return ui("age.hours", language, n=int(seconds // _HOUR))
     return ui("age.days", language, n=int(seconds // _DAY))
+
+
+def duration_text(minutes: float, language: str) -> str:
+    """Return for how long something is or was."""
+    if minutes < 2 * 60 and minutes % 60:
+        return ui("duration.minutes", language, n=int(minutes))
+    if minutes < 2 * _DAY / _MINUTE:
+        return ui("duration.hours", language, n=int(minutes // 60))
+    return ui("duration.days", language, n=int(minutes // (24 * 60)))
+
+
+def kind_text(kind: str, language: str) -> str:
+    """Return an alarm's kind as a heading, without numbers; a kind of a later version by its own name."""
+    return ui(f"kind.{kind}", language) if kind in ALARM_KINDS else kind
+
+
+def suppressor_text(by: str, language: str) -> str:
+    """Return what speaks for a suppressed alarm: the alarm of a common cause, or work at the probes; else as it is (a person)."""
+    return ui("maintenance", language) if by == MAINTENANCE else kind_text(by, language)
 
 
 def moment_text(time: float, now: float) -> str:

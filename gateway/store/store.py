@@ -24,6 +24,7 @@ from vuong.flags import Flag
 from vuong.readings import Sample
 
 KEPT_IN_QUARANTINE: Final = 1000
+KEPT_STATUSES: Final = 200_000  # that the cloud has: of 100 nodes that tell of themselves every hour the last three months
 MODELS_STAND: Final = 3600  # s by which a clock may have been wrong before what the models learned meanwhile is learned again
 _BAD: Final = (Flag.SUSPECT, Flag.FAIL)
 _COLUMNS: Final = ["position", "node", "boot", "seq", "time", "arrived", "estimated", "reasons"]
@@ -171,6 +172,10 @@ class Store:
                     "INSERT INTO statuses (node, time, state, detail) VALUES (:node, :time, :state, :detail)",
                     {**status, "detail": json.dumps(status["detail"])},
                 )
+            if changes.statuses:
+                execute(
+                    "DELETE FROM statuses WHERE sent = 1 AND position <= (SELECT max(position) FROM statuses) - ?", (KEPT_STATUSES,)
+                )
             if changes.snapshots:
                 many("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", changes.snapshots)
             if changes.quarantine:
@@ -307,9 +312,10 @@ class Store:
 
     def latest_statuses(self) -> dict[str, StatusRow]:
         """Return the last status of every node."""
-        rows = self._connection.execute("SELECT node, time, state, detail FROM statuses ORDER BY position")
+        rows = self._connection.execute("SELECT max(position), node, time, state, detail FROM statuses GROUP BY node")
         return {
-            node: {"node": node, "time": time, "state": state, "detail": json.loads(detail)} for node, time, state, detail in rows
+            node: {"node": node, "time": time, "state": state, "detail": json.loads(detail)}
+            for _, node, time, state, detail in rows
         }
 
     def samples_after(self, position: int) -> Iterator[tuple[int, Sample, int]]:

@@ -304,7 +304,7 @@ def put_aside(state: str, numbers: Mapping[str, Any], entries: Iterable[Entry], 
     ----------
     state : of the alarm's row, with its acknowledgement counted in (`acknowledged_state`)
     numbers : of the row
-    entries : shelvings, unshelvings and resets of this alarm that are known here; others are passed by
+    entries : shelvings, unshelvings and resets of this alarm that are known here, in the order in which they came; others are passed by
     now : UTC seconds
     """
     found: Aside = {
@@ -314,7 +314,7 @@ def put_aside(state: str, numbers: Mapping[str, Any], entries: Iterable[Entry], 
         "shelved_reason": numbers.get("shelved_reason"),
         "suppressed_by": numbers.get("suppressed_by"),
     }
-    for entry in sorted((e for e in entries if e["kind"] in _FITTING), key=lambda e: (e["at"], e["id"])):
+    for entry in sorted((e for e in entries if e["kind"] in _FITTING), key=lambda e: e["at"]):
         if not counts(entry, found["state"], numbers):
             continue
         if entry["kind"] == EntryKind.SHELVING:

@@ -96,7 +96,7 @@ def test_a_repeat_adds_nothing_and_changes_nothing(tmp_path: Path) -> None:
     entries.add([said(2)], sent=True)
     entries.mark_sent(["entry-0001"])
     assert [entry["id"] for entry in entries.unsent(10)] == ["entry-0003"]
-    assert set(entries.acknowledgements(["a-1", "a-2", "none"])) == {"a-1", "a-2"}
+    assert set(entries.of_alarms(["a-1", "a-2", "none"])) == {"a-1", "a-2"}
     entries.close()
 
 
