@@ -49,4 +49,4 @@ bench: install  ## speed and memory, printed
 	$(BIN)/python benchmarks/ingest.py
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) .demo .micropython .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .demo .micropython .cloud-init .mypy_cache .ruff_cache .pytest_cache

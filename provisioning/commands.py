@@ -157,6 +157,27 @@ GATEWAY: Final = (
         "provisioning.gateway.setup",
         {"--bundle": _FILE, "--id": {"metavar": "ID"}, "--pin-file": _FILE, "--check": _FLAG},
     ),
+    Command(
+        "card",
+        "provisioning.gateway.card.command",
+        {
+            "host": {"metavar": "HOST[,HOST…]"},
+            "--out": {"type": Path, "metavar": "DIR", "required": True},
+            "--system": {"choices": ("trixie", "bookworm"), "default": "trixie"},
+            "--wheels": {"type": Path, "metavar": "DIR", "required": True},
+            "--download": _FLAG,
+            "--debs": {"type": Path, "metavar": "DIR"},
+            "--id": {"metavar": "ID"},
+            "--user": {"default": "pi", "metavar": "NAME"},
+            "--ssh-key": _FILE,
+            "--password-file": _FILE,
+            "--wifi": {"metavar": "SSID"},
+            "--wifi-password-file": _FILE,
+            "--country": {"default": "VN", "metavar": "CC"},
+            "--pin-file": _FILE,
+            **_CA,
+        },
+    ),
     Command("enrol", "provisioning.gateway.enrol", {"file": {**_FILE, "nargs": "?"}, "--config": _CONFIG}),
 )
 
