@@ -160,6 +160,9 @@ class Device:
         if self._trial:
             await asyncio.sleep(self._config.get("trial", _TRIAL_LASTS))
             if self._trial:
+                from firmware import slots  # noqa: PLC0415 (as in `_good`)
+
+                slots.end_trials(self._root)
                 files.save(self._root + "/update.json", {})
                 self._machine.reset()
 

@@ -121,6 +121,14 @@ def confirm_folder(root: str) -> None:
         files.save(root + "/slots.json", {"active": state["active"]})
 
 
+def end_trials(root: str) -> None:
+    """Have the running folder taken back at the next start, where it is on trial: it had its time and did not prove itself."""
+    state = files.load(root + "/slots.json")
+    if "trials" in state:
+        state["trials"] = 0
+        files.save(root + "/slots.json", state)
+
+
 def make_folders(path: str) -> None:
     """Make the folders in which `path` lies."""
     parts = path.split("/")
