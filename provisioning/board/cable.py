@@ -31,12 +31,19 @@ def self_test(port: str, seconds: float = 20.0) -> dict[str, Any]:
                 line.rts = True
                 time.sleep(0.1)
                 line.rts = False
-            return _wait(line, seconds)
+            return listen(line, seconds)
     except (serial.SerialException, OSError) as error:
         raise ports.failure(port, error) from error
 
 
-def _wait(line: serial.Serial, seconds: float) -> dict[str, Any]:
+def listen(line: serial.Serial, seconds: float) -> dict[str, Any]:
+    """Return what the node says of itself on an open line.
+
+    Raises
+    ------
+    Failure
+        if nothing comes in time
+    """
     deadline, heard = time.monotonic() + seconds, b""
     while time.monotonic() < deadline:
         heard += line.read(4096)

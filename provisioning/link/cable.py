@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from provisioning.board import cable
 from provisioning.board import port as ports
 from provisioning.failure import Failure
 from provisioning.link.line import ANSWER, checked
@@ -98,6 +99,28 @@ class CableNode:
         else:
             reply = await self._run(_ASK.format(message=message), patience)
         return checked(self.node, do, reply if isinstance(reply, dict) else {})
+
+    async def self_test(self) -> dict[str, Any]:
+        """Return what the node says of its files (`provisioning.image.onboard.self_test`), without a restart."""
+        found = await self._run("import self_test\n_say(self_test.report())", ANSWER)
+        return found if isinstance(found, dict) else {}
+
+    async def restarted(self, seconds: float) -> dict[str, Any]:
+        """Let the node start anew and return what it says of itself then.
+
+        Raises
+        ------
+        Failure
+            if it says nothing in time
+        """
+
+        def again() -> dict[str, Any]:
+            self._transport.exec_raw_no_follow(_RESTART)
+            self._transport.serial.timeout = 0.2
+            return cable.listen(self._transport.serial, seconds)
+
+        found: dict[str, Any] = await asyncio.to_thread(self._guarded, again)
+        return found
 
     async def _run(self, code: str, patience: float) -> object:
         """Execute code and return the object that it says, ``None`` where it says none."""

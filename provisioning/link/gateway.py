@@ -23,6 +23,8 @@ from provisioning.workspace import Workspace
 from vuong.contract import topics
 
 _LOG: Final = logging.getLogger(__name__)
+_PACKETS: Final = _LOG.getChild("packets")
+_PACKETS.setLevel(logging.WARNING)  # the technician's log is not for every packet
 _TAKEN_OVER: Final = 0x8E  # MQTT 5, 3.14.2.1: the same identity came from elsewhere
 _RETAINED: Final = 1.5  # s within which the broker has handed out what it keeps
 
@@ -157,7 +159,7 @@ async def connected(workspace: Workspace, gateway: str) -> AsyncIterator[Gateway
     tls = context(workspace)
     await asyncio.to_thread(knock, host, port, tls)
     client = aiomqtt.Client(
-        host, port, protocol=aiomqtt.ProtocolVersion.V5, tls_context=tls, timeout=10.0, logger=_LOG, keepalive=30
+        host, port, protocol=aiomqtt.ProtocolVersion.V5, tls_context=tls, timeout=10.0, logger=_PACKETS, keepalive=30
     )
     try:
         await client.__aenter__()

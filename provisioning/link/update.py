@@ -17,6 +17,7 @@ from provisioning.failure import Failure
 from provisioning.link.line import Line
 
 _TRIES: Final = 5  # pieces lost one after the other before the offer is made anew
+_RESTART: Final = 150.0  # s: a node takes an update in a boot of its own, and answers the offer from there
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def package(authority: Authority, modules: dict[str, bytes], version: str) -> Pa
 async def _offer(line: Line, what: Package) -> int | None:
     """Return from which byte on the node wants the archive, ``None`` where it has it all and installed it."""
     try:
-        reply = await line.ask("update", patience=60.0, manifest=what.manifest)
+        reply = await line.ask("update", patience=_RESTART, manifest=what.manifest)
     except Failure as failure:
         if failure.key == "node_error":
             raise Failure("update_refused", node=line.node, reason=failure.numbers["problem"]) from None

@@ -88,7 +88,7 @@ def _numbers(names: list[str], values: list[float], language: str) -> str:
 def _localised(reply: dict[str, Any], language: str) -> dict[str, object]:
     """Return a refusal's numbers as people of that language write them."""
     found = dict(reply.get("numbers") or {})
-    return {name: number(v, 2, language) if isinstance(v, float) else v for name, v in found.items()}
+    return {name: number(v, 0 if abs(v) >= 20 else 2, language) if isinstance(v, float) else v for name, v in found.items()}
 
 
 def reason(reply: dict[str, Any], session: Session) -> str:

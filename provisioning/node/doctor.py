@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal
 
-from provisioning.board import cable, port
 from provisioning.failure import Exit
 from provisioning.link.cable import CableNode
 from provisioning.link.choose import opened
@@ -19,7 +18,6 @@ from vuong.i18n import moment, number
 
 Level = Literal["well", "warn", "fault"]
 _MARKS: Final[dict[Level, str]] = {"well": "✓", "warn": "!", "fault": "✗"}
-_START: Final = 20.0  # s for a node at the cable to say its self-test
 # One lithium cell: below 3.3 V an ESP32's regulator drops out at the next transmission, 3.5 V is a few days before.
 _EMPTY, _LOW = 3.3, 3.5
 _WEAK, _LOST = -80, -90  # dBm
@@ -77,8 +75,9 @@ def _clock(told: dict[str, Any] | None, now: float, *, running: bool) -> Finding
 def _certificate(told: dict[str, Any] | None, now: float) -> Finding:
     if told is None:
         return Finding("certificate", "fault", "none")
-    until = told.get("until")
-    if not isinstance(until, int):
+    try:
+        until = datetime.fromisoformat(str(told.get("until"))).timestamp()
+    except ValueError:
         return Finding("certificate", "fault", "unreadable", {"problem": told.get("error", "-")})
     numbers: dict[str, object] = {"date": moment(until, "%d/%m/%Y"), "days": int((until - now) // _DAY)}
     if until <= now:
@@ -131,18 +130,18 @@ def _of_start(report: dict[str, Any]) -> Iterator[Finding]:
 
 async def _run(arguments: argparse.Namespace, session: Session) -> int:
     report: dict[str, Any] = {}
-    if arguments.node is None and arguments.gateway is None:
-        arguments.port = port.find(arguments.port)
-        report = await asyncio.to_thread(cable.self_test, arguments.port, arguments.wait or _START)
-    found = list(_of_start(report))
     told: dict[str, Any] = {}
-    if not any(finding.level == "fault" and finding.part in {"program", "config"} for finding in found):
-        async with opened(arguments, session) as line:
+    async with opened(arguments, session) as line:
+        running = not isinstance(line, CableNode)
+        if isinstance(line, CableNode):
+            report = await line.self_test()
+        found = list(_of_start(report))
+        broken = {finding.part for finding in found if finding.level == "fault"}
+        if not broken & {"program", "config"}:  # without these it cannot answer
             told = await line.ask("test", patience=60.0)
-            now = SystemClock().now()
-            tested = findings(told, now, session.language, running=not isinstance(line, CableNode))
-            known = {finding.part for finding in found if finding.level == "fault"}
-            found += [finding for finding in tested if finding.part not in known]
+            tested = findings(told, SystemClock().now(), session.language, running=running)
+            found += [finding for finding in tested if finding.part not in broken]
+        node = line.node
     for finding in found:
         session.say("doctor.line", line=finding.line(session))
     faults = {
@@ -150,7 +149,6 @@ async def _run(arguments: argparse.Namespace, session: Session) -> int:
         for f in found
         if f.level == "fault"
     }
-    node = arguments.node or report.get("node") or "-"
     session.say("doctor.node", node=node, firmware=told.get("firmware") or report.get("firmware") or "-")
     session.result(
         {

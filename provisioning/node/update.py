@@ -13,7 +13,7 @@ from provisioning.failure import Exit, Failure, WrongCall
 from provisioning.image import build
 from provisioning.link.cable import CableNode
 from provisioning.link.choose import awake, gateway_of
-from provisioning.link.gateway import Gateway, RemoteNode, connected, heard_next
+from provisioning.link.gateway import Gateway, RemoteNode, connected, heard_next, suppress_silence
 from provisioning.link.line import run_loop
 from provisioning.link.update import Package, package, send, version_here
 from provisioning.node.provision import open_authority
@@ -49,7 +49,7 @@ async def proved(
             if heard.node != node or heard.retained:
                 continue
             said = heard.json()
-            if heard.channel == topics.STATUS and said.get("state") == "online":
+            if heard.channel == topics.STATUS and said.get("state") == "online" and said.get("mode") != "update":
                 if said.get("firmware") == version and said.get("boot") != boot:
                     boot = said.get("boot")
                     tell("update.back")
@@ -81,7 +81,8 @@ async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Pac
     )
     try:
         await asyncio.sleep(0)  # it listens before the node is told to start anew
-        await line.ask("restart")
+        with suppress_silence():  # it may be on its way already
+            await line.ask("restart")
         with session.waiting() as tell:
             tell("update.proving", node=node, until=moment(SystemClock().now() + arguments.prove))
             await proving
@@ -117,13 +118,15 @@ async def _air(arguments: argparse.Namespace, session: Session, nodes: list[str]
 
 async def _cable(session: Session, where: str, what: Package) -> dict[str, Any]:
     line = await CableNode.connect(where)
+    restart = True
     try:
         with session.progress("update.sending", len(what.content)) as report:
             await send(line, what, report)
+        session.say("update.sent", node=line.node, size=number(len(what.content) / 1024, 0, session.language))
+        restart = False  # each start on trial counts: there is to be one
+        heard = await line.restarted(_CABLE_START)
     finally:
-        await line.close()
-    session.say("update.sent", node=line.node, size=number(len(what.content) / 1024, 0, session.language))
-    heard = await asyncio.to_thread(cable.self_test, where, _CABLE_START)
+        await line.close(restart=restart)
     faults = cable.faults(heard)
     if faults:
         raise Failure("self_test", faults="; ".join(f"{name}: {fault}" for name, fault in faults.items()))

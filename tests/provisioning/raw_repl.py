@@ -13,6 +13,7 @@ from board import mount
 
 _IN, _OUT = sys.stdin.buffer, sys.stdout.buffer
 CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = 1, 2, 3, 4, 5
+RESTARTED = 71  # how the stand-in for ``machine`` ends the process (tests/firmware/board)
 _WINDOW = 128
 _BANNER = b"MicroPython on a test machine\r\n>>> "
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
@@ -20,7 +21,10 @@ _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 
 def byte():
     """Return the next byte; the end of the line ends the program."""
-    found = _IN.read(1)
+    try:
+        found = _IN.read(1)
+    except KeyboardInterrupt:  # a terminal that makes a signal of it
+        return CTRL_C
     if not found:
         raise SystemExit
     return found[0]
@@ -31,8 +35,9 @@ def execute(code, names):
     said = b""
     try:
         exec(compile(code, "<stdin>", "exec"), names)
-    except SystemExit:
-        pass
+    except SystemExit as end:
+        if end.args and end.args[0] == RESTARTED:
+            raise
     except BaseException as error:  # noqa: BLE001
         text = io.StringIO()
         sys.print_exception(error, text)
@@ -89,5 +94,6 @@ def serve():
             code.append(found)
 
 
-mount(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), None)
-serve()
+if __name__ == "__main__":
+    mount(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), None)
+    serve()

@@ -42,13 +42,13 @@ def flash(vuong: Vuong, workspace: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @contextmanager
-def _node(program: str, flash: Path, folder: Path, options: str = "") -> Iterator[str]:
+def _node(program: str, flash: Path, folder: Path) -> Iterator[str]:
     """Run a program under MicroPython behind a pty; yield its port."""
     script, link = folder / "node.sh", folder / "ttyNODE"
     started = Path(__file__).with_name(program)
     script.write_text(f"#!/bin/sh\nexec {MICROPYTHON} -X {HEAP} {started} {flash} 0 {ROOM.size}\n")
     script.chmod(0o755)
-    socat = subprocess.Popen(["socat", f"PTY,link={link},raw,echo=0{options}", f"EXEC:{script},pty,raw,echo=0,stderr"])
+    socat = subprocess.Popen(["socat", f"PTY,link={link},raw,echo=0", f"EXEC:{script},pty,raw,echo=0,stderr"])
     deadline = time.monotonic() + 10
     while not link.exists():
         assert time.monotonic() < deadline
@@ -108,16 +108,3 @@ def test_wipe_wants_the_id_twice_and_leaves_the_program_only(vuong: Vuong, port:
 def test_a_port_that_is_not_there(vuong: Vuong, tmp_path: Path) -> None:
     done = vuong("node", "config", tmp_path / "no-port", "--json")
     assert (done.code, done.json["failure"]) == (1, "port_gone")
-
-
-@pytest.mark.parametrize("sound", [True, False])
-def test_doctor_names_the_broken_part(vuong: Vuong, flash: Path, tmp_path: Path, sound: bool) -> None:
-    if not sound:
-        files = {path.lstrip("/"): content for path, content in _files(flash).items() if path != "/tls/node.der"}
-        flash.write_bytes(build.pack(files, ROOM).content)
-    # The node starts when its port is opened, as many boards do.
-    with _node("board.py", flash, tmp_path, ",wait-slave") as port:
-        done = vuong("node", "doctor", port, "--json")
-    assert done.code == (0 if sound else 1), done.err
-    assert done.json["faults"] == ({} if sound else {"certificate": "/tls/node.der is missing"})
-    assert done.json["report"]["node"] == NODE

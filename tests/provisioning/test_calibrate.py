@@ -1,0 +1,193 @@
+"""``vuong node calibrate``: buffers' tables, what the laptop refuses by itself, and a living node calibrated through its gateway and by cable."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning.failure import WrongCall
+from provisioning.node import buffers
+from provisioning.node.calibrate import wanted
+from provisioning.node.settle import bar
+from tests.provisioning.conftest import Vuong
+from tests.provisioning.micropython import needs_micropython
+from tests.provisioning.site import NODE, Site, needs_site
+
+OTHER_LANGUAGE = {"VUONG_LANG": "vi"}
+
+
+@pytest.mark.parametrize(
+    ("label", "temperature", "expected"),
+    [
+        ("4.01", 25, 4.005),
+        ("6.86", 25, 6.865),
+        ("9.18", 25, 9.180),
+        ("7.00", 30, 6.99),
+        ("10.01", 20, 10.06),
+        ("6.86", 27.5, 6.859),
+    ],
+)
+def test_buffers_by_their_tables(label: str, temperature: float, expected: float) -> None:
+    assert buffers.at(label, temperature) == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.sampled_from(sorted(buffers.TABLES)), st.floats(0, 50))
+def test_a_buffer_lies_between_its_table_s_ends(label: str, temperature: float) -> None:
+    assert min(buffers.TABLES[label]) <= buffers.at(label, temperature) <= max(buffers.TABLES[label])
+
+
+@pytest.mark.parametrize("temperature", [-0.1, 50.1])
+def test_beyond_the_table_there_is_no_value(temperature: float) -> None:
+    with pytest.raises(ValueError, match="0 to 50"):
+        buffers.at("7.00", temperature)
+
+
+def test_points_as_they_are_typed() -> None:
+    assert [(point.label, point.raw) for point in wanted("7=2.1, 4.01", "buffers")] == [("7.00", 2.1), ("4.01", None)]
+    with pytest.raises(WrongCall, match="no table"):
+        wanted("5.00", "buffers")
+    with pytest.raises(WrongCall, match="1 to 2"):
+        wanted("1,2,3", "standard")
+    with pytest.raises(WrongCall, match="wrong"):
+        wanted("x", "standard")
+
+
+@pytest.mark.parametrize(
+    ("readings", "spread", "is_settled", "full"),
+    [(1, None, False, 4), (6, 1.0, False, 12), (6, 0.51, False, 23), (6, 0.4, True, 24)],
+)
+def test_the_bar_is_full_only_where_the_node_says_settled(
+    readings: int, spread: float | None, is_settled: bool, full: int
+) -> None:
+    drawn, colour = bar({"readings": readings, "spread": spread, "limit": 0.5, "settled": is_settled})
+    assert (drawn.count("█"), len(drawn)) == (full, 24)
+    assert colour == ("green" if is_settled else "yellow")
+
+
+@pytest.mark.parametrize(
+    ("words", "failure"),
+    [
+        (("--quantity", "ph", "--method", "air"), "method"),
+        (("--quantity", "conductivity"), "points_missing"),
+        (("--quantity", "ph", "--points", "7.00,4.01"), "points_unattended"),
+        (("--quantity", "ph", "--points", "5.5"), "buffer_unknown"),
+        (("--quantity", "ph", "--points", "7.00", "--gateway", "localhost"), "node_unnamed"),
+        (("--quantity", "ph", "--points", "7.00", "--node", NODE), "gateway_unnamed"),
+        (("--quantity", "ph", "--points", "7.00", "--node", NODE, "--gateway", "localhost:1"), "technician_missing"),
+    ],
+)
+def test_a_wrong_call_is_named_before_anything_is_opened(vuong: Vuong, words: tuple[str, ...], failure: str) -> None:
+    done = vuong("node", "calibrate", *words, "--json")
+    assert (done.code, done.json["failure"]) == (2, failure)
+    assert "→" in done.err
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("site"))
+    try:
+        made.provision(NODE)
+        made.start()
+        made.heard(NODE)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.slow
+@needs_micropython
+@needs_site
+class TestLiving:
+    COMMON = ("--quantity", "ph", "--temperature", "25", "--operator", "Lan", "--lot", "A7", "--json")
+
+    def test_an_electrode_is_calibrated_and_the_entry_is_in_force(self, site: Site) -> None:
+        node = site.nodes[NODE]
+        # An electrode of 95 % slope and 5 mV offset: 5 mV in buffer 7.00, and 3 pH * 59.16 * 0.95 more in 4.01 (4.005 at 25 °C).
+        node.probe(5 + 2.995 * 59.159 * 0.95)
+        done = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", *self.COMMON)
+        assert done.code == 0, done.err
+        assert done.json["kept"] is True
+        assert done.json["names"] == ["slope", "offset"]
+        assert done.json["before"] == [100.0, 0.0]
+        assert done.json["after"] == pytest.approx([95.0, 5.0], abs=0.1)  # the converter's step is 0.04 mV of the electrode
+        again = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", "--dry-run", *self.COMMON)
+        assert again.json["before"] == done.json["after"]
+        assert again.json["kept"] is False
+
+    def test_a_worn_electrode_is_refused_with_the_reason_in_the_technician_s_language(self, site: Site) -> None:
+        site.nodes[NODE].probe(5 + 2.995 * 59.159 * 0.70)
+        done = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", *self.COMMON, **OTHER_LANGUAGE)
+        assert (done.code, done.json["failure"]) == (1, "calibration_refused")
+        assert "độ dốc 70 %, dưới 85 %" in done.json["message"]
+        assert "rửa điện cực" in done.json["message"]
+
+    def test_a_probe_that_drifts_gives_no_point(self, site: Site) -> None:
+        node = site.nodes[NODE]
+        drift = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import pathlib, time\n"
+                f"path = pathlib.Path({str(node.folder / 'board' / 'millivolts')!r})\n"
+                "for i in range(400):\n"
+                "    new = path.with_suffix('.new'); new.write_text(str(1500 + 9 * i)); new.replace(path); time.sleep(0.1)\n",
+            ]
+        )
+        try:
+            done = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00", "--settle", "6", *self.COMMON)
+        finally:
+            drift.kill()
+            drift.wait()
+        assert (done.code, done.json["failure"]) == (1, "unsettled")
+
+    def test_guided_at_a_terminal_by_cable(self, site: Site) -> None:
+        node = site.nodes[NODE]
+        node.probe(0.0)
+        master, slave = pty.openpty()
+        environment = {**site.environment, "COLUMNS": "90", "TERM": "xterm"}
+        command = [sys.executable, "-m", "vuong", "node", "calibrate", str(node.port), "--quantity", "ph", "--temperature", "25"]
+        started = subprocess.Popen(command, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        said = ""
+
+        def wait_for(text: str) -> None:
+            nonlocal said
+            deadline = time.monotonic() + 60
+            while text not in said:
+                assert time.monotonic() < deadline, said
+                said += os.read(master, 65536).decode(errors="replace")
+            said = said.partition(text)[2]
+
+        def type_in(text: str) -> None:
+            os.write(master, text.encode() + b"\n")
+
+        wait_for("Which buffers")
+        type_in("7.00,4.01")
+        wait_for("Who calibrates?")
+        type_in("Lan")
+        wait_for("Lot on the bottle?")
+        type_in("A7")
+        wait_for("1/2: rinse")
+        wait_for("Press Enter")
+        type_in("")
+        wait_for("✓ 1/2: 7.00 is 7.00")
+        wait_for("2/2: rinse")
+        node.probe(2.995 * 59.159)
+        wait_for("Press Enter")
+        type_in("")
+        wait_for("✓ 2/2: 4.01 is 4.00")  # 4.005 at 25 °C
+        wait_for("slope 100.")
+        wait_for("The electrode is fine")
+        wait_for("[Y/n]")
+        type_in("y")
+        wait_for("by Lan, lot A7")
+        assert started.wait(20) == 0
+        os.close(master)
