@@ -34,6 +34,11 @@ class Buses:
             self._made["i2c"] = self._machine.I2C(0, sda=pin(self._pins["sda"]), scl=pin(self._pins["scl"]), freq=100000)
         return self._made["i2c"]
 
+    def adc(self, pin: int) -> "Module":
+        """Return an input of the chip's own converter, at its widest range."""
+        adc = self._machine.ADC
+        return adc(self._machine.Pin(pin), atten=adc.ATTN_11DB)
+
     def onewire(self) -> "Module":
         """Return the 1-Wire bus."""
         if "onewire" not in self._made:
@@ -93,6 +98,26 @@ def _modbus(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: A
     return ModbusProbe(buses.modbus(), spec["unit"], spec["probe"], spec["quantity"])
 
 
+def _level(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001 (its zero is in the description)
+    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
+    from firmware.probes.level import Level  # noqa: PLC0415
+
+    adc = Ads1115(buses.i2c(), spec.get("address", 0x48))
+    return Level(adc, spec["channel"], span=spec["span"], height=spec.get("height", 0.0), shunt=spec.get("shunt", 100.0))
+
+
+def _motor_current(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
+    from firmware.probes.adc import MotorCurrent  # noqa: PLC0415
+
+    return MotorCurrent(buses.adc(spec["pin"]), ampere_per_volt=spec.get("ampere_per_volt", 30.0), hertz=spec.get("hertz", 50))
+
+
+def _solar(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
+    from firmware.probes.adc import Voltage  # noqa: PLC0415
+
+    return Voltage(buses.adc(spec["pin"]), "solar", spec.get("ratio", 4.0))
+
+
 def _salinity(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
     from firmware.probes.combined import Salinity  # noqa: PLC0415
 
@@ -106,6 +131,9 @@ KINDS: "dict[str, Callable[[Spec, Buses, Ledger], Probe]]" = {
     "ds18b20": _ds18b20,
     "modbus": _modbus,
     "salinity": _salinity,
+    "level": _level,
+    "motor_current": _motor_current,
+    "solar": _solar,
 }
 
 

@@ -61,7 +61,9 @@ class Device:
         self._trial = files.load(root + "/update.json").get("installed") == VERSION
         self._clock = BoardClock(self._rtc, saved[3] if saved else None)
         self._ledger = Ledger(root + "/calibration.json")
-        supply = Supply(machine.ADC(machine.Pin(config["battery_pin"]))) if "battery_pin" in config else None
+        supply = None
+        if "battery_pin" in config:
+            supply = Supply(machine.ADC(machine.Pin(config["battery_pin"]), atten=machine.ADC.ATTN_11DB))
         queue = FlashQueue(root + "/queue")
         if saved is not None:
             queue.ack(saved[0], saved[2])

@@ -67,6 +67,7 @@ class Node:
     ----------
     boot, seq : identity of the newest sample
     faults : quantity → reason, of the probes that gave no value in the newest sample
+    installation : what the newest sample says of the board's surroundings: ``solar`` (V), ``motor_current`` (A)
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Node:
     ) -> None:
         self.config, self.clock, self.probes, self.queue, self.link, self._board = config, clock, probes, queue, link, board
         self.faults: "dict[str, str]" = {}
+        self.installation: "dict[str, float]" = {}
         self._settings, self._mark, self._on_good = settings, mark or _unwatched, on_good
         self._commands: "dict[str, Command]" = {"sample": self._sample_ordered}
         self._commands.update(commands or {})
@@ -206,10 +208,15 @@ class Node:
     async def _sample(self) -> bool:
         from firmware import sampling  # noqa: PLC0415 (it goes with the drivers: `firmware.shelf`)
 
-        values, faults = await sampling.read(self.probes)
-        if faults != self.faults:
+        values, installation, faults = await sampling.read(self.probes)
+        # a motor that starts or stops is told at once, how much it draws with the next status
+        running, ran = (
+            [name for name in installation if installation[name]],
+            [n for n in self.installation if self.installation[n]],
+        )
+        if faults != self.faults or sorted(running) != sorted(ran):
             self._outbox.status_due = True
-        self.faults = faults
+        self.faults, self.installation = faults, installation
         if not values:
             self._wake.set()
             return False
@@ -312,6 +319,7 @@ class Node:
             "held": self.queue.held(),
             "dropped": self.queue.dropped,
         }
+        status.update(self.installation)
         if self.faults:
             status["probes"] = self.faults
         if self._settings is not None:

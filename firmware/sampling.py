@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from firmware.boundaries import Probe, Values
 
 
-async def read(probes: "Iterable[Probe]") -> "tuple[Values, dict[str, str]]":
-    """Return the scaled values by quantity, and quantity → reason of the probes that gave none."""
+async def read(probes: "Iterable[Probe]") -> "tuple[Values, dict[str, float], dict[str, str]]":
+    """Return the scaled values by quantity, what tells of the installation by name, and name → reason of the probes that gave no value."""
+    installation: "dict[str, float]" = {}
     values: "Values" = {}
     water: "dict[str, float]" = {}
     faults: "dict[str, str]" = {}
@@ -23,9 +24,14 @@ async def read(probes: "Iterable[Probe]") -> "tuple[Values, dict[str, str]]":
             raise
         except Exception as error:  # noqa: BLE001 (a mistake in one driver must not stop the other probes)
             value, unit, status = None, "", "driver: " + repr(error)
-        if status == OK and value is not None and unit == QUANTITIES[name].unit:
+        if name not in QUANTITIES:  # not of the water: `firmware.probes.adc`
+            if status == OK and value is not None:
+                installation[name] = round(value, 2)
+            else:
+                faults[name] = status
+        elif status == OK and value is not None and unit == QUANTITIES[name].unit:
             water[name] = value
             values[name] = QUANTITIES[name].scaled(value)
         else:
             faults[name] = status if status != OK else f"unit {unit!r} is not {QUANTITIES[name].unit!r}"
-    return values, faults
+    return values, installation, faults

@@ -174,7 +174,9 @@ class Technician:
         if "battery_pin" in self._config:
             from firmware.supply import Supply  # noqa: PLC0415
 
-            told["supply"] = round(Supply(self._machine.ADC(self._machine.Pin(self._config["battery_pin"]))).volts(), 2)
+            adc = self._machine.ADC
+            pin = self._machine.Pin(self._config["battery_pin"])
+            told["supply"] = round(Supply(adc(pin, atten=adc.ATTN_11DB)).volts(), 2)
         if self._node is not None:
             queue = self._node.queue
         else:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import math
+import random
 import struct
 
 from firmware.probes.ds18b20 import crc8
@@ -129,3 +132,31 @@ class FakeModbus:
 
     def read(self) -> bytes | None:
         return self._pieces.pop(0) or None if self._pieces else None
+
+
+class FakeClamp:
+    """An SCT-013-030 around a wire, at an ADC input with its bias: the ADC's codes in µV, and the time that each conversion takes."""
+
+    def __init__(self, ampere: float, *, bias: float = 1.3, hertz: float = 50.0, noise: float = 0.002) -> None:
+        self.ampere, self.bias, self.hertz, self.noise = ampere, bias, hertz, noise
+        self.microseconds = 0
+        self._random = random.Random(3)
+
+    def ticks_us(self) -> int:
+        return self.microseconds
+
+    def read_uv(self) -> int:
+        self.microseconds += 90  # a conversion and its loop in MicroPython
+        volts = self.ampere / 30.0 * math.sqrt(2) * math.sin(2 * math.pi * self.hertz * self.microseconds / 1e6)
+        volts += self.bias + self._random.gauss(0.0, self.noise)
+        return round(max(0.0, min(3.1, volts)) * 1e6)
+
+
+class FakeDivider:
+    """A voltage behind a divider by four; it saturates where the ADC does."""
+
+    def __init__(self, *volts: float) -> None:
+        self.volts = itertools.cycle(volts)
+
+    def read_uv(self) -> int:
+        return round(min(3.1, next(self.volts) / 4) * 1e6)

@@ -175,6 +175,14 @@ class FakeMachine:
     def __init__(self) -> None:
         self.chip = FakeAds1115([1500.0, 40.0, 0, 0])
 
+    class ADC:
+        """An input with 1.65 V."""
+
+        ATTN_11DB = 3
+
+        def __init__(self, pin: int, atten: int) -> None:
+            assert atten == self.ATTN_11DB
+
     def I2C(self, number: int, **pins: Any) -> FakeAds1115:  # noqa: ANN401, N802 (its name on the board)
         return self.chip
 
@@ -186,9 +194,12 @@ async def test_probes_are_put_together_from_a_description_with_their_calibration
         {"kind": "analog_ph", "channel": 0, "spread": 0.2, "in_water": True},
         {"kind": "salinity"},
         {"kind": "ezo", "quantity": "do"},
+        {"kind": "level", "channel": 1, "span": 5.0},
+        {"kind": "motor_current", "pin": 35},
+        {"kind": "solar", "pin": 36},
     ]
     made = assembly.probes(specs, assembly.Buses(FakeMachine(), {"sda": 21, "scl": 22}), ledger)
-    assert [probe.quantity for probe in made] == ["ph", "salinity", "do"]
+    assert [probe.quantity for probe in made] == ["ph", "salinity", "do", "depth", "motor_current", "solar"]
     value, _, _ = await made[0].read({"temperature": 25.0})
     assert value == pytest.approx(7.0 + 10.0 / (59.16 * 0.95), abs=0.002)
 

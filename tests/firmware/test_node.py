@@ -352,3 +352,15 @@ async def test_a_link_paused_while_it_opens_stays_down(broker: Broker) -> None:
     assert not link.is_up
     await link.stop()
     await asyncio.wait_for(running, 5)
+
+
+async def test_a_motor_that_starts_or_stops_is_told_at_once_and_goes_into_no_sample(tmp_path: Path, broker: Broker) -> None:
+    motor = FakeProbe("motor_current", "A", 4.2)
+    node = make(tmp_path / "q", broker.port, read=[*probes(), motor])
+    async with Gateway(NODE).on(broker.port) as gateway, running(node):
+        await until(lambda: bool(gateway.statuses) and gateway.statuses[-1].get("motor_current") == 4.2)
+        motor.value = 0.0
+        await until(lambda: gateway.statuses[-1].get("motor_current") == 0.0)
+        motor.status = NO_ANSWER
+        await until(lambda: gateway.statuses[-1].get("probes") == {"motor_current": NO_ANSWER})
+        assert {name for _, values in gateway.samples.values() for name in values} == {"temperature", "do"}

@@ -9,16 +9,18 @@ import gsw
 import pytest
 
 from firmware import probes
+from firmware.probes.adc import MotorCurrent, Voltage
 from firmware.probes.ads1115 import Ads1115, AnalogPh, ConverterError, GalvanicOxygen
 from firmware.probes.combined import Median, Salinity
 from firmware.probes.ds18b20 import Ds18b20, crc8
 from firmware.probes.ezo import CIRCUITS, Ezo
+from firmware.probes.level import Level
 from firmware.probes.modbus import REGISTERS, Bus, ModbusProbe, crc16
 from firmware.technician import self_test
 from vuong.quantities import QUANTITIES
 from vuong.water import oxygen
 
-from .chips import FakeAds1115, FakeDs18b20, FakeEzo, FakeModbus, no_wait
+from .chips import FakeAds1115, FakeClamp, FakeDivider, FakeDs18b20, FakeEzo, FakeModbus, no_wait
 
 WARM_BRACKISH = {"temperature": 30.0, "salinity": 15.0}
 
@@ -218,3 +220,60 @@ async def test_the_self_test_names_the_broken_probe() -> None:
         "do": probes.NO_ANSWER,
         "salinity": "no conductivity or temperature",
     }
+
+
+@pytest.mark.parametrize("ampere", [0.0, 0.2, 0.5, 3.7, 12.0, 23.0])
+async def test_a_motors_current_is_its_effective_value_over_whole_cycles(ampere: float) -> None:
+    clamp = FakeClamp(ampere)
+    value, unit, status = await MotorCurrent(clamp, ticks_us=clamp.ticks_us).read({})
+    assert (unit, status) == ("A", probes.OK)
+    assert value == pytest.approx(ampere if ampere > 0.3 else 0.0, rel=0.02, abs=0.02)
+    assert 100_000 <= clamp.microseconds < 101_000
+
+
+@pytest.mark.parametrize(
+    ("ampere", "bias", "told"),
+    [(28.0, 1.3, probes.OUT_OF_RANGE), (5.0, 0.4, probes.OK), (0.0, 0.0, probes.DISCONNECTED), (0.0, 3.0, probes.DISCONNECTED)],
+)
+async def test_a_clamp_that_clips_or_lost_its_bias_is_told(ampere: float, bias: float, told: str) -> None:
+    clamp = FakeClamp(ampere, bias=bias)
+    value, _, status = await MotorCurrent(clamp, ticks_us=clamp.ticks_us).read({})
+    assert status == told
+    assert (value is None) == (told != probes.OK)
+    clamp = FakeClamp(1.0)
+    slow = MotorCurrent(clamp, ticks_us=lambda: clamp.microseconds * 30)  # something held the chip up
+    assert (await slow.read({}))[2] == probes.NOISY
+
+
+async def test_a_solar_panel_by_day_and_night() -> None:
+    for volts, told in (((5.8,), (5.8, probes.OK)), ((0.1,), (0.0, probes.OK)), ((12.0,), (None, probes.OUT_OF_RANGE))):
+        value, unit, status = await Voltage(FakeDivider(*volts), "solar", 4.0).read({})
+        assert (value if value is None else pytest.approx(value), status) == told
+        assert unit == "V"
+    assert (await Voltage(FakeDivider(5.0, 6.5), "solar", 4.0).read({}))[2] == probes.NOISY
+
+
+@pytest.mark.parametrize(
+    ("milliampere", "told", "depth"),
+    [
+        (4.0, probes.OK, 0.1),
+        (3.85, probes.OK, 0.1),
+        (12.0, probes.OK, 2.6),
+        (20.0, probes.OK, 5.1),
+        (0.0, probes.DISCONNECTED, None),
+        (3.5, probes.DISCONNECTED, None),
+        (3.7, probes.OUT_OF_RANGE, None),
+        (20.8, probes.OUT_OF_RANGE, None),
+        (22.0, "short", None),
+    ],
+)
+async def test_a_level_transmitter_and_its_failures_by_namur_ne_43(milliampere: float, told: str, depth: float | None) -> None:
+    chip = FakeAds1115([milliampere * 100.0, 0.0, 0.0, 0.0])
+    value, unit, status = await Level(Ads1115(chip, sleep=no_wait), 0, span=5.0, height=0.1).read({})
+    assert (unit, status) == ("m", told)
+    assert value == (None if depth is None else pytest.approx(depth, abs=0.001))
+    if depth is not None and depth > 1:
+        salty, _, _ = await Level(Ads1115(chip, sleep=no_wait), 0, span=5.0, height=0.1).read({"salinity": 30.0})
+        assert salty == pytest.approx(0.1 + (depth - 0.1) / 1.0225, abs=0.001)
+    chip.there = False
+    assert (await Level(Ads1115(chip, sleep=no_wait), 0, span=5.0).read({}))[2] == probes.NO_ANSWER

@@ -60,11 +60,16 @@ class Bench:
     def I2C(self, number: int, **pins: Any) -> FakeAds1115:  # noqa: ANN401, N802 (its name on the board)
         return self.chip
 
-    def ADC(self, pin: int) -> Bench:  # noqa: N802 (its name on the board)
-        return self
+    class ADC:
+        """An input with 1.65 V."""
 
-    def read_uv(self) -> int:
-        return 1_650_000
+        ATTN_11DB = 3
+
+        def __init__(self, pin: int, atten: int) -> None:
+            assert atten == self.ATTN_11DB
+
+        def read_uv(self) -> int:
+            return 1_650_000
 
     async def ask(self, do: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 (as in the command)
         return await self.technician.carry_out({"do": do, **fields})

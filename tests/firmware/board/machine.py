@@ -91,7 +91,9 @@ class Pin:
 
 
 class ADC:
-    def __init__(self, pin: Pin) -> None:
+    ATTN_11DB = 3
+
+    def __init__(self, pin: Pin, atten: int) -> None:
         pass
 
     def read_uv(self) -> int:
