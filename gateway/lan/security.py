@@ -18,6 +18,10 @@ _HEADERS: Final = {
 }
 
 
+# Whoever came by HTTPS once comes by it for a year: nobody on the Wi-Fi can lead them to a plain page.
+_STRICT: Final = "max-age=31536000"
+
+
 class SecurityHeaders:
     """Middleware that adds them; what shows records is never kept by a browser."""
 
@@ -38,6 +42,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = _STRICT
                 headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-store"
             await send(message)
 

@@ -25,7 +25,7 @@ _TROUBLES: Final = ("safe_mode", "faults", "dropped", "refused")
 
 @dataclass(frozen=True, slots=True)
 class ShownNode:
-    """A node as it was last heard; `state` is ``online``, ``silent`` or ``empty``."""
+    """A node as it was last heard; `state` is ``ok``, ``warning`` (it has troubles), ``silent`` or ``empty``."""
 
     id: str
     pond: str
@@ -59,15 +59,16 @@ def _nodes(desk: Desk, language: str) -> dict[str, Any]:
                 if detail.get(n) not in (None, 0, "")
             ]
 
+        troubles = those(_TROUBLES)
         shown.append(
             ShownNode(
                 node,
                 desk.config.ponds[pond].name,
-                "empty" if last is None else "silent" if silent else "ok",
+                "empty" if last is None else "silent" if silent else "warning" if troubles else "ok",
                 None if last is None else texts.age_text(now - last, language),
                 None if stated is None else texts.age_text(now - stated, language),
                 those(_FACTS),
-                those(_TROUBLES),
+                troubles,
             )
         )
     calibrations = [

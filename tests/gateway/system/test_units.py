@@ -106,6 +106,19 @@ def test_watchdog_restart_and_state(root: Path) -> None:
         assert line in text
 
 
+def test_the_gateway_reaches_its_relays_and_no_other_device(root: Path) -> None:
+    def of(unit: str) -> list[str]:
+        return (root / "etc/systemd/system" / unit).read_text(encoding="utf-8").splitlines()
+
+    gateway, page = of("vuong-gateway.service"), of("vuong-gateway-lan.service")
+    assert [line for line in gateway if "Device" in line] == [
+        "DevicePolicy=closed",
+        "DeviceAllow=char-gpiochip rw",
+        "DeviceAllow=char-spi rw",
+    ]
+    assert "PrivateDevices=yes" in page, "the page switches nothing"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give folders away")
 def test_users_and_folders_are_made(root: Path) -> None:
     """What the user and folder files say is made by systemd's own tools, in a root of their own."""
@@ -115,6 +128,9 @@ def test_users_and_folders_are_made(root: Path) -> None:
     assert re.search(
         r"^vuong:x:\d+:\d+:.*:/var/lib/vuong/gateway:", (root / "etc/passwd").read_text(encoding="utf-8"), re.MULTILINE
     )
+    groups = (root / "etc/group").read_text(encoding="utf-8")
+    for group in ("gpio", "spi"):  # the siren's relay, an aerator's current sensor
+        assert re.search(rf"^{group}:x:\d+:vuong$", groups, re.MULTILINE), groups
     done = subprocess.run(["systemd-tmpfiles", f"--root={root}", "--create"], capture_output=True, text=True, check=False)
     assert "vuong.conf" not in done.stderr
     modes = {name: (root / "var/lib/vuong" / name).stat().st_mode & 0o777 for name in ("broker", "gateway", "tls")}
