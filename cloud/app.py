@@ -15,8 +15,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as BusyError
 from starlette.types import Scope as AsgiScope
 
+from cloud.accounts import account_pages, oidc_pages
 from cloud.accounts import api as accounts_api
-from cloud.accounts import oidc_pages
 from cloud.accounts import pages as accounts_pages
 from cloud.alerts import api as alerts_api
 from cloud.alerts import pages as alerts_pages
@@ -33,6 +33,7 @@ from cloud.operations.tracing import trace
 from cloud.security import SecurityHeaders
 from cloud.telemetry import api as telemetry_api
 from cloud.telemetry import records_api
+from cloud.web import device_pages
 from cloud.web import pages as web_pages
 from cloud.web.layout import STATIC
 from vuong import fonts
@@ -56,12 +57,12 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
 
 # What can be served apart: a capability's routes by its name.
 CAPABILITIES: Final = {
-    "accounts": (accounts_api, accounts_pages, oidc_pages),
+    "accounts": (accounts_api, accounts_pages, account_pages, oidc_pages),
     "farms": (farms_api, farm_records_api, devices_api, farm_pages),
     "telemetry": (telemetry_api, records_api),
     "alerts": (alerts_api, alerts_pages),
     "entries": (entries_api,),
-    "web": (web_pages,),
+    "web": (web_pages, device_pages),
 }
 
 

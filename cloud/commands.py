@@ -112,8 +112,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
-    # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state.
-    with embedded(work) if file is not None else nullcontext():
+    # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state; on SQLite one process does.
+    runs_jobs = file is not None and (only is None or "telemetry" in only)
+    with embedded(work) if runs_jobs else nullcontext():
         uvicorn.run(
             Reception(app, app.state.metrics),
             host=arguments.host,

@@ -202,9 +202,8 @@ def get_my_data(asker: Asker, cloud: Cloud) -> dict[str, Any]:
 def delete_me(confirmed: Confirmation, request: Request, work: Annotated[Work, Depends(ApiWriter(Right.READ))]) -> Kept:
     """Delete what names the asker, who confirms it with the password; tell what is kept and why."""
     cloud, user = work.cloud, _own(work.principal)
-    login = people.everybody(work.session)
-    own = next(person.login for person in login if person.id == user)
     work.session.rollback()
+    own = people.login_of(cloud.engine, user)
     address = request.client.host if request.client else ""
     try:
         found = service.authenticate(cloud.engine, own, confirmed.password, address, cloud.wall.now())

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, delete, or_, select
+from sqlalchemy import Engine, delete, or_, select, update
 
 from cloud.accounts import attempts, audit
 from cloud.accounts.roles import RIGHTS, Right, Role
@@ -19,6 +19,7 @@ from cloud.tenancy import Scope, ScopedSession
 SESSION_SECONDS: Final = 12 * 3600
 # Attempts from one address, right or wrong: a co-op behind one address stays below it.
 ATTEMPTS_A_MINUTE: Final = 60
+_HEARD_EVERY: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def person_of_token(engine: Engine, token: str, now: float) -> Principal | None:
 
 
 def sender(engine: Engine, token: str, now: float) -> Sender | None:
-    """Return the gateway of a token, ``None`` if it is no gateway's or over."""
+    """Return the gateway of a token, ``None`` if it is no gateway's or over; that it spoke is noted once a minute."""
     statement = (
         select(Gateway)
         .join(GatewayToken, GatewayToken.gateway_id == Gateway.id)
@@ -167,4 +168,26 @@ def sender(engine: Engine, token: str, now: float) -> Sender | None:
     )
     with ScopedSession(engine, Scope.everything()) as session:
         gateway = session.scalar(statement)
-    return Sender(gateway.id, gateway.cooperative_id) if gateway else None
+    if gateway is None:
+        return None
+    if gateway.heard is None or now - gateway.heard >= _HEARD_EVERY:
+        with writing(engine) as session:
+            session.execute(update(Gateway).where(Gateway.id == gateway.id).values(heard=int(now)))
+            session.commit()
+    return Sender(gateway.id, gateway.cooperative_id)
+
+
+def sessions(engine: Engine, user: int, now: float) -> list[SignIn]:
+    """Return a person's sessions that are open, the newest first."""
+    statement = select(SignIn).where(SignIn.user_id == user, SignIn.expires > int(now)).order_by(SignIn.expires.desc())
+    with ScopedSession(engine, Scope.everything()) as session:
+        return list(session.scalars(statement))
+
+
+def end_other_sessions(engine: Engine, user: int, cookie: str, now: float) -> None:
+    """End all of a person's sessions but the one of `cookie`."""
+    with writing(engine) as session:
+        owner = session.get_one(User, user)
+        session.execute(delete(SignIn).where(SignIn.user_id == user, SignIn.digest != digest(cookie)))
+        _note(session, owner, "sessions.ended", now)
+        session.commit()

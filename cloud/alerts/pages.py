@@ -14,11 +14,9 @@ from cloud.entries.writing import acknowledge, put_aside
 from cloud.farms.service import cooperatives
 from cloud.web.layout import language_of, own_path, page
 from cloud.web.views import alarm_views
-from vuong.alarms import State
 from vuong.contract.api import RIGHTS, EntryKind, Right
 
 router = APIRouter(include_in_schema=False)
-_ASIDE: Final = (State.SHELVED, State.SUPPRESSED)
 _KINDS: Final = {"shelve": EntryKind.SHELVING, "unshelve": EntryKind.UNSHELVING, "reset": EntryKind.RESET}
 
 
@@ -27,16 +25,17 @@ def alarms_page(request: Request, cloud: Cloud, visitor: Visitor, records: Visib
     """Show open alarms by urgency, then those that were put aside, then those that were cleared."""
     language, now = language_of(request, visitor), cloud.clock.now()
     views = alarm_views(records, service.open_alarms(records), now, language)
+    opened = [view for view in views if view.state not in service.ASIDE]
     return page(
         request,
         cloud,
         "alarms.html",
         visitor,
-        opened=[view for view in views if view.state not in _ASIDE],
-        aside=[view for view in views if view.state in _ASIDE],
+        opened=opened,
+        aside=[view for view in views if view.state in service.ASIDE],
         cleared=alarm_views(records, service.cleared_alarms(records), now, language),
         coops={coop.id: coop.name for coop in cooperatives(records)},
-        open_alarms=len(views),
+        open_alarms=len(opened),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import func, select
@@ -11,9 +12,10 @@ from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.entries.tables import Entry
 from cloud.farms.tables import Node
 from cloud.tenancy import ScopedSession
-from vuong.alarms import ALARM_KINDS
+from vuong.alarms import ALARM_KINDS, State
 
 RECENT: Final = 100
+ASIDE: Final = (State.SHELVED, State.SUPPRESSED)
 
 
 def open_alarms(session: ScopedSession, pond: str | None = None) -> list[Alarm]:
@@ -33,11 +35,27 @@ def cleared_alarms(session: ScopedSession, pond: str | None = None, limit: int =
 
 
 def alarm_revision(session: ScopedSession) -> tuple[int, int]:
-    """Return the number of open alarms and a number that grows with every change of any alarm and with all that people say."""
-    opened = session.scalar(select(func.count(Alarm.id)).where(Alarm.cleared.is_(None)))
+    """Return the number of open alarms, without those put aside, and a number that grows with every change of an alarm and all that people say."""
+    ringing = Alarm.cleared.is_(None) & Alarm.state.not_in(ASIDE)
+    opened = session.scalar(select(func.count(Alarm.id)).where(ringing))
     changes = session.scalar(select(func.coalesce(func.sum(Alarm.revision + 1), 0)))
     said = session.scalar(select(func.count(Entry.position)))
     return int(opened or 0), int(changes or 0) + int(said or 0)
+
+
+def newest_states(session: ScopedSession, nodes: Collection[int]) -> dict[int, NodeStatus]:
+    """Return the last known state of each node that has one, by the node's number."""
+    newest = select(NodeStatus.node_id, func.max(NodeStatus.time).label("time")).group_by(NodeStatus.node_id).subquery()
+    last = (NodeStatus.node_id == newest.c.node_id) & (NodeStatus.time == newest.c.time)
+    found = session.scalars(select(NodeStatus).join(newest, last).where(NodeStatus.node_id.in_(nodes)))
+    return {state.node_id: state for state in found}
+
+
+def states_of(session: ScopedSession, node: int, limit: int = 20) -> list[NodeStatus]:
+    """Return a node's last states, the newest first."""
+    return list(
+        session.scalars(select(NodeStatus).where(NodeStatus.node_id == node).order_by(NodeStatus.time.desc()).limit(limit))
+    )
 
 
 def node_states(session: ScopedSession, pond: str) -> list[NodeStatus]:

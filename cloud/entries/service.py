@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,6 +88,12 @@ def of_pond(session: ScopedSession, pond: str, kind: EntryKind, start: int, end:
         .limit(MOST)
     )
     return [entry.told() for entry in session.scalars(statement)]
+
+
+def calibrations(session: ScopedSession, ponds: Collection[str]) -> list[api.Entry]:
+    """Return the calibrations of some ponds' probes, the newest first."""
+    statement = select(Entry).where(Entry.pond_id.in_(ponds), Entry.kind == str(EntryKind.CALIBRATION))
+    return [entry.told() for entry in session.scalars(statement.order_by(Entry.at.desc(), Entry.id).limit(MOST))]
 
 
 @dataclass(frozen=True, slots=True)

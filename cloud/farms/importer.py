@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, delete, select
 
+from cloud.accounts.people import PersonError, check_password
 from cloud.accounts.secrets import digest, hash_password, password_fits
 from cloud.accounts.tables import GatewayToken, Role, User
 from cloud.farms.tables import Cooperative, Gateway, Node, Pond
@@ -214,12 +215,23 @@ def _node(session: ScopedSession, entry: Entry) -> None:
     session.flush()
 
 
+def _usable(password: str, login: str) -> bool:
+    try:
+        check_password(password, login)
+    except PersonError:
+        return False
+    return True
+
+
 def _user(session: ScopedSession, entry: Entry, coops: set[str]) -> None:
     login = entry.id("login")
     name, role = entry.text("name"), entry.choice("role", tuple(Role))
     language = entry.choice("language", LANGUAGES, DEFAULT)
     password = entry.take(
-        "password", lambda v: isinstance(v, str) and len(v) >= 8, "a password of 8 characters or more", secret=True
+        "password",
+        lambda v: isinstance(v, str) and _usable(v, login),
+        "8 to 1000 characters that are not among those tried first",
+        secret=True,
     )
     coop = entry.take("cooperative", lambda v: v in coops, "one of " + ", ".join(sorted(coops)), None)
     if role in set(Role) and Role(role).sees_all is (coop is not None):

@@ -79,12 +79,13 @@ class Node(Base, OfCooperative):
 
 
 class Gateway(Base, OfCooperative):
-    """A gateway of a co-operative."""
+    """A gateway of a co-operative; `heard` is when it last spoke (UTC seconds of the machine, to the minute)."""
 
     __tablename__ = "gateways"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
+    heard: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Crop(Base, OfCooperative):

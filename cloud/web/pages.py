@@ -55,6 +55,7 @@ def pond_page(pond: str, request: Request, cloud: Cloud, visitor: Visitor, recor
     limits = limits_of(found.species, found.limits)
     # A chart never shows less than 40 steps of a probe, or noise would look like a storm.
     charts = [(name, unit_text(name), limits.band(name), 40 * QUANTITIES[name].resolution) for name in SHOWN]
+    euis = {node.id: node.eui for node in found.nodes}
     span = request.query_params.get("span", "24h")
     return page(
         request,
@@ -65,7 +66,8 @@ def pond_page(pond: str, request: Request, cloud: Cloud, visitor: Visitor, recor
         coop=next((coop for coop in farms.cooperatives(records) if coop.id == found.cooperative_id), None),
         past=alarm_views(records, alerts.cleared_alarms(records, found.id, 10), now, language),
         nodes=[
-            (state.state, age_text(now - state.time, language), state.detail) for state in alerts.node_states(records, found.id)
+            (euis[state.node_id], state.state, age_text(now - state.time, language), state.detail)
+            for state in alerts.node_states(records, found.id)
         ],
         charts=charts,
         spans=RANGES,

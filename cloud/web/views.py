@@ -204,9 +204,9 @@ def _pond_view(
     )
 
 
-def ponds_overview(session: ScopedSession, now: float, language: str) -> list[CoopView]:
-    """Return the co-ops that the session sees, each with its ponds as they are now."""
-    ponds = farms.ponds(session)
+def ponds_overview(session: ScopedSession, now: float, language: str, cooperative: str | None = None) -> list[CoopView]:
+    """Return the co-ops that the session sees (or one of them), each with its ponds as they are now."""
+    ponds = [pond for pond in farms.ponds(session) if cooperative in {None, pond.cooperative_id}]
     ids = [pond.id for pond in ponds]
     latest = telemetry.latest(session, ids)
     courses = {name: telemetry.courses(session, ids, name, int(now - COURSE), int(now)) for name in SHOWN}
@@ -218,7 +218,8 @@ def ponds_overview(session: ScopedSession, now: float, language: str) -> list[Co
         own = {name: courses[name].get(pond.id, []) for name in SHOWN}
         shown = _pond_view(pond, latest.get(pond.id, {}), own, alarms.get(pond.id, []), now, language)
         views.setdefault(pond.cooperative_id, []).append(shown)
-    return [CoopView(coop, views.get(coop.id, [])) for coop in farms.cooperatives(session)]
+    coops = [coop for coop in farms.cooperatives(session) if cooperative in {None, coop.id}]
+    return [CoopView(coop, views.get(coop.id, [])) for coop in coops]
 
 
 def pond_now(session: ScopedSession, pond: Pond, now: float, language: str) -> PondView:

@@ -146,11 +146,11 @@ def clock() -> ManualClock:
 
 
 @contextmanager
-def served(context: Context) -> Iterator[str]:
-    """Serve the application on a free port; give its address."""
+def served(context: Context, only: list[str] | None = None) -> Iterator[str]:
+    """Serve the application (or some capabilities of it) on a free port; give its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(context), log_level="warning", lifespan="off", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(create_app(context, only), log_level="warning", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -163,9 +163,15 @@ def served(context: Context) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(engine: Engine, clock: ManualClock) -> Iterator[httpx.Client]:
+def wall() -> ManualClock:
+    """Give the machine's clock."""
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def client(engine: Engine, clock: ManualClock, wall: ManualClock) -> Iterator[httpx.Client]:
     """Give a browser that nobody has signed in with."""
-    context = Context(engine, b"k" * 32, clock=clock, wall=ManualClock(NOW))
+    context = Context(engine, b"k" * 32, clock=clock, wall=wall)
     with served(context) as address, httpx.Client(base_url=address) as client:
         yield client
 

@@ -55,6 +55,9 @@ password = "{PASSWORD}"
 """
 
 
+PAGES = ("/ponds", "/ponds/ao-a1", "/alarms", "/cooperatives/coop-a", "/nodes/" + NODES["gw-a"][0], "/gateways/gw-a", "/account")
+
+
 class Cloud:
     """A served cloud: where it is, and a way to post to it."""
 
@@ -204,9 +207,39 @@ def test_nothing_is_wider_than_the_screen(page: Page, cloud: Cloud, width: int) 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     sign_in(page, cloud)
     for language in ("vi", "en", "km"):
-        for path in ("/ponds", "/ponds/ao-a1", "/alarms"):
+        for path in PAGES:
             page.goto(f"{cloud.address}{path}?lang={language}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, language)
+
+
+def test_an_alarm_is_put_aside_by_keyboard_while_the_page_lives(page: Page, cloud: Cloud) -> None:
+    cloud.post(batch(alarms=[alarm("aside", kind="salinity_low", quantity="salinity", raised=NOW - 600)]))
+    sign_in(page, cloud, "/alarms")
+    page.locator("#shelve-aside summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("đang rửa")
+    cloud.post(batch(alarms=[alarm("other", raised=NOW - 300, pond="ao-a2")]))
+    page.wait_for_timeout(3000)  # the page asks what is new; what is being written stays
+    page.keyboard.type(" đầu dò")
+    page.keyboard.press("Enter")
+    expect(page.locator("section", has=page.locator("#aside"))).to_contain_text("đang rửa đầu dò")
+    page.wait_for_timeout(1000)  # what is said in one second has no order
+    page.locator("#unshelve-aside").press("Enter")
+    expect(page.locator("#aside")).to_have_count(0)
+
+
+def test_the_password_is_changed_by_keyboard(page: Page, cloud: Cloud) -> None:
+    sign_in(page, cloud, "/account")
+    for present, new in ((PASSWORD, "một câu khác hẳn"), ("một câu khác hẳn", PASSWORD)):
+        page.locator("#present").focus()
+        for text in (present, new, new):
+            page.keyboard.type(text)
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_have_text("Đã đổi mật khẩu.")
+        page.goto(cloud.address + "/account")
 
 
 def test_a_new_reading_shows_without_reloading(page: Page, cloud: Cloud) -> None:

@@ -18,6 +18,7 @@
     const focused = document.activeElement && document.activeElement.id;
     for (const part of document.querySelectorAll("[data-live]")) {
       const next = fresh.getElementById(part.id);
+      if (part.querySelector("details[open] form")) continue; // somebody is writing there
       if (next && next.innerHTML !== part.innerHTML) part.innerHTML = next.innerHTML;
     }
     if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
