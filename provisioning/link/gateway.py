@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiomqtt
-from paho.mqtt.reasoncodes import ReasonCode
 
 from provisioning.failure import Failure
 from provisioning.link.identity import context, knock, place
@@ -25,7 +25,6 @@ from vuong.contract import topics
 _LOG: Final = logging.getLogger(__name__)
 _PACKETS: Final = _LOG.getChild("packets")
 _PACKETS.setLevel(logging.WARNING)  # the technician's log is not for every packet
-_TAKEN_OVER: Final = 0x8E  # MQTT 5, 3.14.2.1: the same identity came from elsewhere
 _RETAINED: Final = 1.5  # s within which the broker has handed out what it keeps
 
 
@@ -60,6 +59,7 @@ class Gateway:
     host: str
     port: int
     _client: aiomqtt.Client
+    _tls: ssl.SSLContext
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ears: list[asyncio.Queue[Heard | Failure]] = field(default_factory=list)
@@ -80,19 +80,18 @@ class Gateway:
                 for ear in self._ears:
                     ear.put_nowait(heard)
         except aiomqtt.MqttError as error:
-            _LOG.warning("connection lost: %r from %r", error, error.__cause__)
-            self._lost = self._why(error)
+            _LOG.warning("connection lost: %s (%s)", error, error.__cause__)
+            self._lost = await self._why(error)
             for ear in self._ears:
                 ear.put_nowait(self._lost)
 
-    def _why(self, error: aiomqtt.MqttError) -> Failure:
-        found: BaseException | None = error
-        while found is not None:
-            reason = getattr(found, "rc", None)
-            if isinstance(reason, ReasonCode) and reason.value == _TAKEN_OVER:
-                return Failure("taken_over", host=self.host)
-            found = found.__cause__
-        return Failure("gateway_lost", host=self.host, problem=error)
+    async def _why(self, error: aiomqtt.MqttError) -> Failure:
+        """Return what a lost connection most likely means: Mosquitto 2.0 says no word to who is thrown out by the same identity elsewhere."""
+        try:
+            await asyncio.to_thread(knock, self.host, self.port, self._tls)
+        except Failure:
+            return Failure("gateway_lost", host=self.host, problem=error)
+        return Failure("taken_over", host=self.host)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[asyncio.Queue[Heard | Failure]]:
@@ -165,7 +164,7 @@ async def connected(workspace: Workspace, gateway: str) -> AsyncIterator[Gateway
         await client.__aenter__()
     except aiomqtt.MqttError as error:
         raise Failure("gateway_unreachable", host=host, port=port, problem=error) from None
-    made = Gateway(host, port, client)
+    made = Gateway(host, port, client, tls)
     running = asyncio.create_task(made.run())
     try:
         granted = await client.subscribe(f"{topics.ROOT}/+/#", qos=1)
