@@ -258,13 +258,18 @@ class Channel(Remembered):
             if self.value <= self.floor and not self.bad and self.step > s.TO_THE_FLOOR * usual.levels[0] > 0.0:
                 found, score, step_found = Evidence.FLOOR if found is None else found, max(score, 1.0), True
         usual.settle(evidence, self.time + self.dt * interval, self.count, per, runs_only=self.bad > 0)
-        if found is None and self.shape.impossible(self.implausible):
+        if found is None and self.shape.impossible(self.implausible) and self._rare():
             found, score = Evidence.IMPLAUSIBLE, max(score, 1.0)
         was_bad = self.bad > 0
         self._follow(found, step_found, interval, per)
         if was_bad and self.bad and found is None:
             found, score = Evidence.LEVEL, max(score, 1.0)
         return found, score
+
+    def _rare(self) -> bool:
+        """Return whether this channel does not jump or go and come back like that all the time: then its water does."""
+        levels = self.usual.levels
+        return self.step > s.RARE * levels[0] or self.excursion > s.RARE * levels[1]
 
     def _follow(self, found: Evidence | None, step_found: bool, interval: float, per: float) -> None:
         """Take the value as the next trusted one, or keep the jump off it."""

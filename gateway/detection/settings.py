@@ -76,6 +76,7 @@ ACCEPT_HOURS: Final = 2.36
 # Excursions and steps that no water makes, in the quantity's unit (turbidity: natural logarithm).
 EXCURSION_SHARE: Final = 0.617
 STEP_SHARE: Final = 1.49
+RARE: Final = 0.9  # times the usual level of either below which even that is this water's own
 IMPLAUSIBLE: Final[dict[str, float]] = {
     "temperature": 3.0,
     "do": 3.8,
