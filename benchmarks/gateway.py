@@ -15,29 +15,26 @@ import asyncio
 import json
 import logging
 import resource
-import shutil
-import socket
 import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 sys.path.pop(0)  # this file's folder: it has the package's name
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import aiomqtt
 
+from benchmarks.gateway_start import make_config, start_run
+from benchmarks.mqtt_load import BEGIN, message, mosquitto, node_name, publish
 from gateway.broker import Broker
-from gateway.config import Config, Mqtt
-from gateway.ingest import SNAPSHOT_SAMPLES, Ingest
+from gateway.ingest import Ingest
 from gateway.ledger import Ledger
-from gateway.observation import Assessment, Observation, Pond
+from gateway.observation import Observation
 from gateway.pipeline import Pipeline
 from gateway.stages import make_stages
 from gateway.store.store import Changes, Store, sample_row
@@ -45,77 +42,8 @@ from vuong.clock import SystemClock
 from vuong.contract import topics
 from vuong.contract.decode import decode
 from vuong.contract.encode import json_pack
-from vuong.flags import Flag
-from vuong.limits import Limits
 
-BEGIN = 1_763_614_800
 T = TypeVar("T")
-
-
-def node_name(number: int) -> str:
-    """Return the EUI-64 of a node."""
-    return f"00124b{number:010x}"
-
-
-def message(node: str, seq: int) -> bytes:
-    """One live message of 4 readings that wander as a pond's do."""
-    wave = (seq * 7) % 40
-    values = {"temperature": 2900 + wave, "do": 600 + wave, "ph": 810 + wave // 4, "salinity": 1200 + wave}
-    return bytes(json_pack(node, [(7, seq, BEGIN + seq * 300, values)], {7: 1}))
-
-
-def make_config(folder: Path, port: int, nodes: int) -> Config:
-    """Return a gateway with a pond a node."""
-    ponds = {f"p{n}": Pond(f"p{n}", f"p{n}", Limits()) for n in range(nodes)}
-    return Config(
-        "bench",
-        "bench",
-        folder / "gateway.db",
-        Mqtt(port=port),
-        None,
-        ponds,
-        {node_name(n): ponds[f"p{n}"] for n in range(nodes)},
-    )
-
-
-# --- the publisher: packets are built beforehand, so that it costs the machine as little as can be
-
-
-def connect(port: int, identifier: str) -> socket.socket:
-    """Return a socket that is connected as an MQTT client."""
-    link = socket.create_connection(("127.0.0.1", port))
-    name = identifier.encode()
-    body = b"\x00\x04MQTT\x04\x02\x00\x00" + struct.pack(">H", len(name)) + name
-    link.sendall(b"\x10" + bytes([len(body)]) + body)
-    link.recv(4)
-    return link
-
-
-def publish_packet(topic: str, payload: bytes, mid: int) -> bytes:
-    """Return an MQTT PUBLISH packet, QoS 1."""
-    name = topic.encode()
-    body = struct.pack(">H", len(name)) + name + struct.pack(">H", mid) + payload
-    length, size = len(body), b""
-    while True:
-        length, byte = divmod(length, 128)
-        size += bytes([byte | (128 if length else 0)])
-        if not length:
-            return b"\x32" + size + body
-
-
-def publish(port: int, count: int, nodes: int) -> None:
-    """Publish all messages as fast as the broker takes them."""
-    packets = [
-        publish_packet(
-            topics.topic(node_name(i % nodes), topics.DATA), message(node_name(i % nodes), i // nodes + 1), i % 65000 + 1
-        )
-        for i in range(count)
-    ]
-    link = connect(port, "bench-publisher")
-    threading.Thread(target=lambda: [None for _ in iter(lambda: link.recv(65536), b"")], daemon=True).start()
-    for at in range(0, count, 100):
-        link.sendall(b"".join(packets[at : at + 100]))
-    time.sleep(60)  # ended by the caller
 
 
 # --- the subscribers: each prints one JSON object
@@ -273,31 +201,6 @@ async def latency(port: int, rate: int, seconds: int, nodes: int) -> dict[str, f
 # --- the whole run
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[int]:
-    """Run a broker; give its port."""
-    port = free_port()
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n", encoding="utf-8"
-    )
-    binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-    process = subprocess.Popen([binary, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(0.5)
-    try:
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
 def child(role: str, port: int, count: int, nodes: int, folder: Path) -> subprocess.Popen[str]:
     """Start this file in a role of its own."""
     command = [
@@ -346,88 +249,6 @@ def latency_run(nodes: int) -> dict[str, float]:
         finally:
             gateway.kill()
             gateway.communicate()
-
-
-def first_alarm(folder: Path, port: int, nodes: int) -> dict[str, float]:
-    """Return seconds from the start of ``vuong gateway run`` to its first alarm, and its resident memory in MB after a minute's samples."""
-    config = folder / "gateway.toml"
-    blocks = [f'[gateway]\nid = "bench"\ndatabase = "gateway.db"\n[mqtt]\nport = {port}\n[lan]\nport = {free_port()}']
-    blocks += [f'[[ponds]]\nid = "p{n}"\n[[nodes]]\nid = "{node_name(n)}"\npond = "p{n}"' for n in range(nodes)]
-    config.write_text("\n".join(blocks), encoding="utf-8")
-    log = (folder / "log").open("ab")
-    before = alarms(folder)
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "vuong", "gateway", "run", "--config", str(config)], stderr=log)
-    try:
-        link = connect(port, "bench-pond")
-        mid, boot = 0, int(began * 1000) % 2**32
-        while alarms(folder) == before:
-            mid += 1
-            pack = json_pack(node_name(mid % nodes), [(boot, mid, int(time.time()), {"do": 150})], {boot: mid})
-            link.sendall(publish_packet(topics.topic(node_name(mid % nodes), topics.DATA), bytes(pack), mid))
-            time.sleep(0.05)
-            if process.poll() is not None or time.perf_counter() - began > 60:
-                raise SystemExit(f"no alarm; see {folder / 'log'}: {(folder / 'log').read_text()[-2000:]}")
-        seconds = time.perf_counter() - began
-        for seq in range(1, 13):
-            for n in range(nodes):
-                pack = json_pack(
-                    node_name(n),
-                    [(9, seq, int(time.time()), {"do": 600, "ph": 810, "temperature": 2900, "salinity": 1200})],
-                    {9: 1},
-                )
-                link.sendall(publish_packet(topics.topic(node_name(n), topics.DATA), bytes(pack), (mid := mid % 65000 + 1)))
-        time.sleep(2)
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-        memory = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
-        return {"first_alarm_s": round(seconds, 2), "resident_mb": round(memory, 1)}
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def alarms(folder: Path) -> int:
-    """Return how many alarms are stored."""
-    try:
-        with closing(sqlite3.connect(f"file:{folder / 'gateway.db'}?mode=ro", uri=True)) as connection:
-            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0  # it is not there yet
-
-
-def fill(folder: Path, nodes: int, stored: int) -> None:
-    """Store so many samples, of which half the usual number came after the models' last snapshot."""
-    store = Store(folder / "gateway.db")
-    begin, pond, now = store.next_position(), Pond("p", "p", Limits()), int(time.time()) - stored // nodes * 300
-    after = stored - SNAPSHOT_SAMPLES // 2
-    for at in [*range(0, after, 2000), *range(after, stored, 2000)]:
-        if at == after:
-            store.close()
-            store = Store(folder / "gateway.db")
-            Ingest(make_config(folder, 1, nodes), store, SystemClock()).commit(snapshot=True)
-        rows = []
-        for i in range(at, min(stored if at >= after else after, at + 2000)):
-            node = node_name(i % nodes)
-            sample = decode(message(node, i // nodes + 1), form="json", node=node, now=now).samples[0]
-            sample.time, sample.boot = now + i // nodes * 300, 5
-            rows.append(
-                sample_row(
-                    begin + i,
-                    Observation(sample, pond, sample.time, assessments=dict.fromkeys(sample.values, Assessment(Flag.GOOD))),
-                )
-            )
-        store.commit(Changes(samples=rows))
-    store.close()
-
-
-def start_run(nodes: int, stored: int) -> dict[str, dict[str, float]]:
-    """Start on nothing, then fill the database, then start again."""
-    with tempfile.TemporaryDirectory() as name, mosquitto(Path(name)) as port:
-        folder = Path(name)
-        fresh = first_alarm(folder, port, nodes)
-        fill(folder, nodes, stored)
-        return {"start on nothing": fresh, f"restart on {stored:,} samples": first_alarm(folder, port, nodes)}
 
 
 def main() -> None:
