@@ -47,7 +47,8 @@ def ask(host: str, port: int = PORT, seconds: float = 2.0) -> int:
     line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         line.settimeout(seconds)
-        line.sendto(question, socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1])
+        line.connect(socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0][-1])
+        line.send(question)
         return read(line.recv(64), sent)
     finally:
         line.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firmware.link import Link
     from firmware.queue import FlashQueue, Record
 
+_ANSWER = 3.0  # real seconds that the backlog waits for the gateway's first answer
 _TIGHT = sys.implementation.name == "micropython"
 
 
@@ -61,6 +62,8 @@ class Outbox:
         self.replies: "list[dict[str, Any]]" = []
         self._pack_samples = config.pack_samples
         self._resend: float = config.resend
+        self._checked = False  # the gateway has answered, so that the clock is right
+        self._asked: "Stopwatch | None" = None  # since the first question
         self._silence = Stopwatch()  # since the last news from the gateway, or since something was first sent
 
     def connected(self) -> None:
@@ -71,6 +74,7 @@ class Outbox:
 
     def acknowledged(self, *, news: bool) -> None:
         """Note that the gateway lives, and whether it said something new."""
+        self._checked = True
         self._resend = self._config.resend
         if news:
             self._silence.reset()
@@ -121,8 +125,11 @@ class Outbox:
         await self._publish(topics.DATA, json_pack(self._config.node, [(boot, seq, taken, values)], {boot: first}))
         self._sends()
         self._backlog.note_live(seq)
+        self._asked = self._asked or Stopwatch()
 
     async def _send_backlog(self) -> float:
+        if not self._checked and self._asked is not None and self._asked.seconds() < _ANSWER:
+            return 0.2  # its answer to the newest sample may set the clock, and with it the times of all others
         if _TIGHT:
             gc.collect()  # a pack needs its memory in one piece
         records = self._backlog.next(self._pack_samples)

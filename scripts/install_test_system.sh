@@ -49,6 +49,11 @@ if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
     printf '\n*** cloud-init could not be unpacked ***\n\n' >&2
     exit 1
   }
+  # Not installed either, because it would take over this machine's clock: the time server that the node's NTP is tested against.
+  [[ -x .chrony/usr/sbin/chronyd ]] ||
+    (mkdir -p .chrony && cd .chrony && { apt-get -qq download chrony || { apt-get -qq update && apt-get -qq download chrony; }; } && dpkg -x chrony_*.deb .) || {
+    printf '\n*** LEFT OUT: chrony could not be unpacked; the test of NTP against it is skipped ***\n\n' >&2
+  }
 else
   printf '\n*** LEFT OUT: MicroPython needs apt and dpkg (Debian). Tests under the real interpreter will be skipped. ***\n\n' >&2
 fi

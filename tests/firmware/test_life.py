@@ -243,3 +243,47 @@ async def test_a_whole_life(
     with capsys.disabled():
         print(f"\nwhole life: {len(gateway.samples)} samples, each once; heap in use at most: {board.peaks()}, of {HEAP} B")  # noqa: T201
     assert max(board.most.values()) < HEAP
+
+
+async def test_a_node_that_never_sleeps_samples_is_calibrated_and_follows_in_64_kb(
+    image: Path,  # noqa: F811
+    tmp_path: Path,
+    secured: tuple[Broker, int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broker, tls_port = secured
+    probes = [{"kind": "analog_ph", "channel": 0, "spread": 0.2}]
+    board = Board(tmp_path, image, tls_port, sleep=False, interval=1, probes=probes, **encrypted(tmp_path))
+    gateway = Gateway(NODE)
+    board.wifi(there=True)
+    async with gateway.on(broker.port), commander(broker.port) as ask:
+        boot = asyncio.create_task(board.start("awake all the time"))
+        while len(gateway.samples) < 5 and not boot.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert (await ask("stay", seconds=30))["seconds"] == 30
+        told = await ask("test")
+        assert told["probes"] == {"ph": "ok"}
+        assert told["wifi"] == {"rssi": -71, "ssid": "pond"}
+        assert told["certificate"]["until"].endswith("Z")
+        order = {"quantity": "ph", "method": "buffers", "temperature": 25.0, "operator": "Lan", "lot": "7"}
+        assert (await ask("calibrate", points=[[6.86, 0.0]], **order))["refused"] == "unsettled"
+        while not (told := await ask("probe", quantity="ph"))["settled"]:
+            pass
+        assert (told["raw"], told["readings"]) == (0.0, 6)
+        kept = await ask("calibrate", points=[[6.86, told["raw"]]], **order)
+        assert kept["names"] == ["slope", "offset"]
+        assert kept["after"][1] == pytest.approx(-8.28, abs=0.01)
+        states = {e["quantity"]: e["state"] for e in (await ask("calibrations"))["calibrations"]}
+        assert states["ph"] == "fine"
+        seen = len(gateway.samples)
+        while len(gateway.samples) < seen + 3 and not boot.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert (await ask("restart"))["restarting"]
+        code, out = await boot
+        assert code == RESTARTED, out
+    (last,) = [values for key, (_, values) in gateway.samples.items() if key == max(gateway.samples, key=lambda k: k[1])]
+    assert last == {"ph": 6.86}  # calibrated from the next sample on
+    assert max(gateway.deliveries.values()) == 1
+    assert not (board.root / "crash.json").exists()
+    with capsys.disabled():
+        print(f"\nawake all the time, with a technician: heap in use at most {board.peaks()}, of {HEAP} B")  # noqa: T201

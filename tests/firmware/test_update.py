@@ -18,40 +18,31 @@ from firmware import ed25519, slots
 from firmware.slots import BLOCK, FolderSlot, PartitionSlot, choose_folder, confirm_folder
 from firmware.update import PIECE, UpdateError, Updater, signed_text
 
+from .board import esp32
 from .test_micropython import MICROPYTHON, image  # noqa: F401 (a fixture)
 
 SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = SECRET.public_key().public_bytes_raw()
 
 
-class FakePartition:
-    """``esp32.Partition`` with the boot loader's rule: an image that was not confirmed is left at the next start."""
+@pytest.fixture
+def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> esp32.Loader:
+    """Return two app partitions with their boot loader; an old image runs from the first."""
+    loader = esp32.Loader(str(tmp_path))
+    Path(loader.image(0)).write_bytes(b"the old image")
+    assert loader.start() == 0
+    monkeypatch.setattr(esp32.Partition, "loader", loader)
+    return loader
 
-    def __init__(self, blocks: int) -> None:
-        self.data = bytearray(b"\xff" * (blocks * BLOCK))
-        self.selected = self.confirmed = False
 
-    def ioctl(self, operation: int, block: int) -> int:
-        if operation == 6:
-            self.data[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
-        return len(self.data) // BLOCK if operation == 4 else 0
+def slot() -> PartitionSlot:
+    """Return the slot as the node makes it (`firmware.rescue`)."""
+    return PartitionSlot(esp32.Partition(esp32.Partition.RUNNING).get_next_update())
 
-    def readblocks(self, block: int, buffer: bytearray, offset: int) -> None:
-        start = block * BLOCK + offset
-        buffer[:] = self.data[start : start + len(buffer)]
 
-    def writeblocks(self, block: int, data: bytes, offset: int) -> None:
-        start = block * BLOCK + offset
-        for i, byte in enumerate(data):
-            self.data[start + i] &= byte  # NOR flash clears bits only
-
-    def set_boot(self) -> None:
-        self.selected = True
-
-    def start(self) -> bool:
-        """Return whether the boot loader starts this image now."""
-        starts, self.selected = self.selected, self.selected and self.confirmed
-        return starts
+def written(flash: esp32.Loader, size: int) -> bytes:
+    path = Path(flash.image(1))
+    return path.read_bytes()[:size] if path.exists() else b""
 
 
 def manifest(content: bytes, version: str = "0.2.0", secret: Ed25519PrivateKey = SECRET) -> dict[str, Any]:
@@ -116,30 +107,53 @@ def test_signatures_of_wrong_form_are_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [1, PIECE, BLOCK, BLOCK + 1, 5 * BLOCK - 7])
-def test_an_image_is_installed_from_pieces(tmp_path: Path, size: int) -> None:
+def test_an_image_is_installed_from_pieces(tmp_path: Path, flash: esp32.Loader, size: int) -> None:
     content = random.Random(size).randbytes(size)
-    partition = FakePartition(8)
-    updater = Updater(PartitionSlot(partition), str(tmp_path / "update.json"), PUBLIC, "0.1.0")
+    updater = Updater(slot(), str(tmp_path / "update.json"), PUBLIC, "0.1.0")
     assert send(updater, content, manifest(content)) == {"installed": "0.2.0"}
-    assert partition.data[:size] == content
-    assert partition.selected
+    assert written(flash, size) == content
+    assert flash.start() == 1
 
 
-def test_an_interrupted_transfer_goes_on_where_it_was_noted(tmp_path: Path) -> None:
-    content = random.Random(1).randbytes(40 * BLOCK + 100)
-    partition, path = FakePartition(64), str(tmp_path / "update.json")
+def test_an_interrupted_transfer_goes_on_where_it_was_noted(tmp_path: Path, flash: esp32.Loader) -> None:
+    content = random.Random(1).randbytes(30 * BLOCK + 100)
+    path = str(tmp_path / "update.json")
     offer = manifest(content)
-    for stop_at in (3 * PIECE, 20 * BLOCK, 35 * BLOCK):  # a new object each time: the node lost power
-        send(Updater(PartitionSlot(partition), path, PUBLIC, "0.1.0"), content, offer, stop_at)
-    updater = Updater(PartitionSlot(partition), path, PUBLIC, "0.1.0")
-    assert updater.offer({"manifest": offer})["want"] == 32 * BLOCK
+    for stop_at in (3 * PIECE, 10 * BLOCK, 25 * BLOCK):  # a new object each time: the node lost power
+        send(Updater(slot(), path, PUBLIC, "0.1.0"), content, offer, stop_at)
+    updater = Updater(slot(), path, PUBLIC, "0.1.0")
+    assert updater.offer({"manifest": offer})["want"] == 16 * BLOCK
     assert send(updater, content, offer) == {"installed": "0.2.0"}
-    assert partition.data[: len(content)] == content
+    assert written(flash, len(content)) == content
 
 
-def test_what_is_not_ours_newer_or_fitting_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    partition = FakePartition(4)
-    updater = Updater(PartitionSlot(partition), str(tmp_path / "update.json"), PUBLIC, "0.2.0")
+@pytest.mark.slow
+def test_a_power_cut_at_every_operation_on_the_flash_ends_in_the_old_or_the_whole_new_image(
+    tmp_path: Path, flash: esp32.Loader
+) -> None:
+    content, path = random.Random(3).randbytes(18 * BLOCK + 5), str(tmp_path / "update.json")
+    offer, cuts = manifest(content), 0
+    while True:
+        Path(path).unlink(missing_ok=True)
+        Path(flash.image(1)).unlink(missing_ok=True)
+        flash.save({"boot": 0, "running": 0, "states": [esp32.VALID, esp32.EMPTY]})
+        flash.operations, flash.cut_at = 0, cuts
+        try:
+            send(Updater(slot(), path, PUBLIC, "0.1.0"), content, offer)
+        except esp32.PowerCut:
+            pass
+        else:
+            break
+        cuts, flash.cut_at = cuts + 1, None
+        assert flash.start() == 0  # half an image is never started
+        assert send(Updater(slot(), path, PUBLIC, "0.1.0"), content, offer) == {"installed": "0.2.0"}
+        assert written(flash, len(content)) == content
+        assert flash.start() == 1
+    assert cuts == 18 * 5 + 2  # an erase and four pieces a block; then one of each
+
+
+def test_what_is_not_ours_newer_or_fitting_is_refused_before_anything_is_written(tmp_path: Path, flash: esp32.Loader) -> None:
+    updater = Updater(slot(), str(tmp_path / "update.json"), PUBLIC, "0.2.0")
     content = b"x" * 100
     stranger = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
     for offer, reason in (
@@ -149,42 +163,44 @@ def test_what_is_not_ours_newer_or_fitting_is_refused_before_anything_is_written
         (manifest(content, "0.2.0"), "not above the running 0.2.0"),
         (manifest(content, "0.1.9"), "not above"),
         (manifest(content, "latest"), "three numbers"),
-        (manifest(b"x" * (4 * BLOCK + 1), "0.3.0"), "does not fit"),
+        (manifest(b"x" * (esp32.BLOCKS * BLOCK + 1), "0.3.0"), "does not fit"),
         (manifest(b"", "0.3.0"), "does not fit"),
     ):
         with pytest.raises(UpdateError, match=reason):
             updater.offer({"manifest": offer})
     with pytest.raises(UpdateError, match="no update is under way"):
         updater.piece({"offset": 0, "data": ""})
-    assert partition.data == b"\xff" * len(partition.data)
-    assert not partition.selected
+    assert not written(flash, 1)
+    assert flash.start() == 0
 
 
-def test_an_image_that_was_garbled_on_the_way_is_never_started(tmp_path: Path) -> None:
+def test_an_image_that_was_garbled_on_the_way_is_never_started(tmp_path: Path, flash: esp32.Loader) -> None:
     content = random.Random(2).randbytes(2 * BLOCK)
-    partition = FakePartition(8)
-    updater = Updater(PartitionSlot(partition), str(tmp_path / "update.json"), PUBLIC, "0.1.0")
+    updater = Updater(slot(), str(tmp_path / "update.json"), PUBLIC, "0.1.0")
     wrong = bytearray(content)
     wrong[5000] ^= 1
     with pytest.raises(UpdateError, match="not what was signed"):
         send(updater, bytes(wrong), manifest(content))
-    assert not partition.selected
+    assert flash.start() == 0
     updater.offer({"manifest": manifest(content)})
     with pytest.raises(UpdateError, match="a piece of 3 B"):
         updater.piece({"offset": 0, "data": base64.b64encode(b"abc").decode()})
     assert send(updater, content, manifest(content)) == {"installed": "0.2.0"}
 
 
-def test_the_boot_loader_goes_back_where_an_image_was_not_confirmed(tmp_path: Path) -> None:
-    content = b"image" * 100
-    partition = FakePartition(2)
-    send(Updater(PartitionSlot(partition), str(tmp_path / "u.json"), PUBLIC, "0.1.0"), content, manifest(content))
-    assert partition.start()
-    assert not partition.start()  # it crashed before a good publish
-    send(Updater(PartitionSlot(partition), str(tmp_path / "u.json"), PUBLIC, "0.1.0"), content, manifest(content))
-    assert partition.start()
-    partition.confirmed = partition.selected = True  # Partition.mark_app_valid_cancel_rollback()
-    assert partition.start()
+def test_the_boot_loader_goes_back_where_an_image_was_not_confirmed(tmp_path: Path, flash: esp32.Loader) -> None:
+    content, path = b"image" * 100, str(tmp_path / "u.json")
+    with pytest.raises(OSError, match="VALIDATE"):
+        esp32.Partition(1).get_next_update().set_boot()  # nothing was written
+    send(Updater(slot(), path, PUBLIC, "0.1.0"), content, manifest(content))
+    assert flash.start() == 1
+    assert [flash.start(), flash.start()] == [0, 0]  # it crashed before a good publish
+    assert flash.state()["states"][1] == esp32.ABORTED
+    send(Updater(slot(), path, PUBLIC, "0.1.0"), content, manifest(content))
+    assert flash.start() == 1
+    esp32.Partition.mark_app_valid_cancel_rollback()
+    assert [flash.start(), flash.start()] == [1, 1]
+    assert esp32.Partition(1).get_next_update().slot == 0  # the next update goes where the old image is
 
 
 def archive(entries: dict[str, bytes]) -> bytes:

@@ -92,9 +92,12 @@ class Partition:
         return BLOCKS if operation == 4 else 0
 
     def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> None:
-        with open(self.loader.image(self.slot), "rb") as file:
-            file.seek(block * BLOCK + offset)
-            found = file.read(len(buffer))
+        try:
+            with open(self.loader.image(self.slot), "rb") as file:
+                file.seek(block * BLOCK + offset)
+                found = file.read(len(buffer))
+        except OSError:
+            found = b""  # never written
         buffer[:] = found + b"\xff" * (len(buffer) - len(found))
 
     def writeblocks(self, block: int, data: bytes, offset: int = 0) -> None:
