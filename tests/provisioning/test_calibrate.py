@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +17,7 @@ from provisioning.node.settle import bar
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
 from tests.provisioning.site import NODE, Site, needs_site
+from tests.provisioning.terminal import Terminal
 
 OTHER_LANGUAGE = {"VUONG_LANG": "vi"}
 
@@ -151,43 +149,34 @@ class TestLiving:
     def test_guided_at_a_terminal_by_cable(self, site: Site) -> None:
         node = site.nodes[NODE]
         node.probe(0.0)
-        master, slave = pty.openpty()
-        environment = {**site.environment, "COLUMNS": "90", "TERM": "xterm"}
-        command = [sys.executable, "-m", "vuong", "node", "calibrate", str(node.port), "--quantity", "ph", "--temperature", "25"]
-        started = subprocess.Popen(command, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-        os.close(slave)
-        said = ""
-
-        def wait_for(text: str) -> None:
-            nonlocal said
-            deadline = time.monotonic() + 60
-            while text not in said:
-                assert time.monotonic() < deadline, said
-                said += os.read(master, 65536).decode(errors="replace")
-            said = said.partition(text)[2]
-
-        def type_in(text: str) -> None:
-            os.write(master, text.encode() + b"\n")
-
-        wait_for("Which buffers")
-        type_in("7.00,4.01")
-        wait_for("Who calibrates?")
-        type_in("Lan")
-        wait_for("Lot on the bottle?")
-        type_in("A7")
-        wait_for("1/2: rinse")
-        wait_for("Press Enter")
-        type_in("")
-        wait_for("✓ 1/2: 7.00 is 7.00")
-        wait_for("2/2: rinse")
+        terminal = Terminal(
+            "node", "calibrate", node.port, "--quantity", "ph", "--temperature", "25", environment=site.environment, columns=90
+        )  # fmt: skip
+        terminal.wait_for("Which buffers")
+        terminal.type_in("7.00,4.01")
+        terminal.wait_for("Who calibrates?")
+        terminal.type_in("Lan")
+        terminal.wait_for("Lot on the bottle?")
+        terminal.type_in("A7")
+        terminal.wait_for("1/2: rinse")
+        terminal.wait_for("Press Enter")
+        terminal.type_in("")
+        terminal.wait_for("✓ 1/2: 7.00 is 7.00")
+        terminal.wait_for("2/2: rinse")
         node.probe(2.995 * 59.159)
-        wait_for("Press Enter")
-        type_in("")
-        wait_for("✓ 2/2: 4.01 is 4.00")  # 4.005 at 25 °C
-        wait_for("slope 100.")
-        wait_for("The electrode is fine")
-        wait_for("[Y/n]")
-        type_in("y")
-        wait_for("by Lan, lot A7")
-        assert started.wait(20) == 0
-        os.close(master)
+        terminal.wait_for("Press Enter")
+        terminal.type_in("")
+        terminal.wait_for("✓ 2/2: 4.01 is 4.00")  # 4.005 at 25 °C
+        terminal.wait_for("slope 100.")
+        terminal.wait_for("The electrode is fine")
+        terminal.wait_for("[Y/n]")
+        terminal.type_in("y")
+        terminal.wait_for("by Lan, lot A7")
+        assert terminal.end() == 0
+
+    def test_ctrl_c_at_a_question_ends_it_and_nothing_is_kept(self, site: Site) -> None:
+        terminal = Terminal("node", "calibrate", "--node", NODE, "--quantity", "ph", environment=site.environment)
+        terminal.wait_for("Which buffers")
+        terminal.interrupt()
+        assert terminal.end() == 130
+        assert "Traceback" not in "\n".join(terminal.lines())

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import pty
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from provisioning.node.doctor import findings
+from provisioning.node.monitor import Seen, table
+from provisioning.session import Session
+from provisioning.workspace import Workspace
 from tests.provisioning.micropython import needs_micropython
 from tests.provisioning.site import NODE, OLD, Site, needs_site
+from tests.provisioning.terminal import Terminal
+from vuong.i18n import LANGUAGES
 
 NOW = 1_790_000_000.0
 SOUND = {
@@ -58,6 +60,21 @@ def test_a_sound_node_has_no_fault() -> None:
 def test_each_part_is_told_by_itself(change: dict[str, object], part: str, level: str) -> None:
     found = {finding.part: finding.level for finding in findings({**SOUND, **change}, NOW, "en", running=True)}
     assert {name: said for name, said in found.items() if said != "well"} == {part: level}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_live_view_of_all_quantities_fits_80_columns(tmp_path: Path, language: str) -> None:
+    values = {"temperature": 28.7, "do": 2.1, "ph": 7.81, "salinity": 15.2, "conductivity": 24.9}
+    status = {"state": "online", "battery": 3.41, "rssi": -91, "held": 1234, "probes": {"turbidity": "no answer on the bus"}}
+    seen = {NODE: Seen(status=status, values=values, time=int(NOW) - 3700), "70b3d57ed0009999": Seen(status={"state": "offline"})}
+    out = io.StringIO()
+    session = Session(language, as_json=False, workspace=Workspace(tmp_path))
+    Console(file=out, width=80, highlight=False).print(table(seen, {NODE: "ao-so-12"}, session, NOW))
+    lines = out.getvalue().splitlines()
+    assert max(cell_len(line) for line in lines) <= 80
+    row = next(line for line in lines if "001a2b" in line)
+    shown = {"en": ["28.7", "!2.10", "7.81", "15.2"]}.get(language, ["28,7", "!2,10", "7,81", "15,2"])
+    assert all(part in row for part in (*shown, "ao-so-12", "1h", "-91", "1234")), row
 
 
 @pytest.fixture(scope="module")
@@ -107,26 +124,16 @@ class TestLiving:
         assert samples[0]["values"]["ph"] == {"value": 7.0, "unit": "pH", "flag": 2}
 
     def test_monitor_fits_80_columns_and_ends_at_ctrl_c(self, site: Site) -> None:
-        master, slave = pty.openpty()
-        environment = {**site.environment, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
-        command = [sys.executable, "-m", "vuong", "node", "monitor", "--gateway", site.host]
-        started = subprocess.Popen(command, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
-        os.close(slave)
-        said, sent, deadline = "", False, time.monotonic() + 40
-        while time.monotonic() < deadline:
-            try:
-                said += os.read(master, 65536).decode(errors="replace")
-            except OSError:
-                break
-            if "7.00" in said and not sent:
-                started.send_signal(signal.SIGINT)
-                sent = True
-        assert started.wait(10) == 0
-        os.close(master)
-        assert "Traceback" not in said
-        assert "ao-1" in said
-        plain = [line for line in said.replace("\x1b", "\n").splitlines() if "│" in line]
-        assert max(len(line) for line in plain) <= 80 + len("[2K")
+        terminal = Terminal("node", "monitor", "--gateway", site.host, environment=site.environment)
+        terminal.wait_for("7.00", 40)
+        # Nothing is folded: each node has its one line, within the frame.
+        row = next(line for line in terminal.lines() if "ao-1" in line)
+        assert row.startswith("│…001a2b │ao-1 │?7.00")
+        assert row.endswith("│-       │")
+        terminal.interrupt()
+        assert terminal.end() == 0
+        assert "Traceback" not in "\n".join(terminal.lines())
+        assert "Stopped watching" in "\n".join(terminal.lines())
 
     def test_configuration_is_taken_and_refused_with_the_reason(self, site: Site) -> None:
         done = site.vuong("node", "config", "--node", NODE, "--set", "interval=12", "--set", "status_interval=600", "--json")
@@ -164,5 +171,26 @@ def test_a_missing_certificate_is_named_by_cable(tmp_path: Path) -> None:
         assert done.code == 1, done.err
         assert done.json["faults"] == {"certificate": "/tls/node.der is too short"}
         assert "vuong node flash" in done.json["findings"][0]["line"] + str(done.json["findings"])
+    finally:
+        site.close()
+
+
+@pytest.mark.slow
+@needs_micropython
+@needs_site
+def test_a_node_between_deep_sleeps_is_waited_for_and_stays_awake(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    try:
+        site.provision(NODE, more={"sleep": True, "asleep": 5})
+        site.start()
+        site.heard(NODE)
+        done = site.vuong("node", "doctor", "--node", NODE, "--gateway", site.host, "--wait", "90")
+        assert done.code == 0, done.err
+        assert "it sleeps between two samples" in done.err
+        assert "until" in done.err
+        # It is still awake: a second command finds it at once.
+        again = site.vuong("node", "doctor", "--node", NODE, "--gateway", site.host, "--wait", "90")
+        assert again.code == 0, again.err
+        assert "sleeps" not in again.err
     finally:
         site.close()
