@@ -75,8 +75,8 @@ def batch(first: int, rows: int) -> dict[str, Any]:
 
 
 @contextmanager
-def postgresql(directory: Path) -> Iterator[str]:
-    """Give the URL of a private PostgreSQL on a Unix socket; root starts it as user postgres."""
+def postgresql(directory: Path, *settings: str) -> Iterator[str]:
+    """Give the URL of a private PostgreSQL on a Unix socket, with `settings` (``name=value``); root starts it as user postgres."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not binaries:
         sys.exit("PostgreSQL is not installed (Debian: postgresql)")
@@ -93,7 +93,7 @@ def postgresql(directory: Path) -> Iterator[str]:
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True, cwd=data)
 
     run("initdb", "-U", "vuong", "-A", "trust", "--no-sync")
-    options = f"-c listen_addresses= -c unix_socket_directories={data}"
+    options = " ".join(f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={data}", *settings))
     run("pg_ctl", "-l", str(log), "-o", options, "-w", "start")
     try:
         yield f"postgresql://vuong@/postgres?host={data}"
@@ -119,38 +119,46 @@ def stored(engine: Engine) -> int:
         return int(connection.scalar(select(func.count()).select_from(Sample.__table__)) or 0)
 
 
-def over_http(url: str, bodies: list[tuple[str, bytes]]) -> tuple[float, float]:
-    """Return the points per second through one worker of the server, and again when all is sent a second time."""
+@contextmanager
+def serving(url: str) -> Iterator[str]:
+    """Give the address of one ``vuong cloud serve`` on a database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"VUONG_SECRET_KEY": "k" * 32}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "vuong", "cloud", "serve", "--port", str(port), "--database", url], env=environment
-    )
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
-    rates = []
+    command = [sys.executable, "-m", "vuong", "cloud", "serve", "--port", str(port), "--database", url]
+    # Its log is left out: what is printed here is the figures.
+    server = subprocess.Popen(command, env=os.environ | {"VUONG_SECRET_KEY": "k" * 32}, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120) as client:
-            for _ in range(200):
-                try:
-                    client.get("/healthz").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    time.sleep(0.1)
-            for turn in ("first time", "sent again"):
-                began, points = time.perf_counter(), 0
-                for span, body in tqdm(bodies, desc=turn, leave=False, file=sys.stderr):
-                    reply = client.post("/api/v1/batches", content=body, headers={"Idempotency-Key": f"gw/samples/{span}"})
-                    reply.raise_for_status()
-                    if reply.json()["quarantined"]:
-                        raise SystemExit(f"quarantined: {reply.json()['quarantined'][:1]}")
-                    first, last = map(int, span.split("-"))
-                    points += (last - first + 1) * len(QUANTITIES)
-                rates.append(points / (time.perf_counter() - began))
+        for _ in range(200):
+            if server.poll() is not None:
+                raise SystemExit("the server ended; start it by hand to see why")
+            try:
+                httpx.get(address + "/healthz").raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield address
     finally:
         server.terminate()
         server.wait(30)
+
+
+def over_http(url: str, bodies: list[tuple[str, bytes]]) -> tuple[float, float]:
+    """Return the points per second through one worker of the server, and again when all is sent a second time."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    rates = []
+    with serving(url) as address, httpx.Client(base_url=address, headers=headers, timeout=120) as client:
+        for turn in ("first time", "sent again"):
+            began, points = time.perf_counter(), 0
+            for span, body in tqdm(bodies, desc=turn, leave=False, file=sys.stderr):
+                reply = client.post("/api/v1/batches", content=body, headers={"Idempotency-Key": f"gw/samples/{span}"})
+                reply.raise_for_status()
+                if reply.json()["quarantined"]:
+                    raise SystemExit(f"quarantined: {reply.json()['quarantined'][:1]}")
+                first, last = map(int, span.split("-"))
+                points += (last - first + 1) * len(QUANTITIES)
+            rates.append(points / (time.perf_counter() - began))
     return rates[0], rates[1]
 
 

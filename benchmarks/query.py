@@ -2,7 +2,8 @@
 
 usage: python benchmarks/query.py [--ponds N] [--points N,N,…] [--store sqlite|postgresql] [--json]
 
-The record is written by the bare engine (four quantities a sample, every pond at the same step), rolled up by the job, and asked as the API asks.
+The record is filled by SQL in the order in which readings come (all ponds, then all ponds a step later), its hours by the sums that the job uses. The
+questions are asked over HTTP: one `vuong cloud serve`, an official who sees all ponds, each reply read whole. Bytes a point are those of the tables.
 """
 
 from __future__ import annotations
@@ -14,33 +15,34 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
-from ingest import postgresql
+from ingest import postgresql, serving
 from sqlalchemy import Engine, insert, select, text
 from tqdm import tqdm
 
+from cloud.accounts.service import sign_in
 from cloud.database import connect, migrate, sqlite_path
+from cloud.farms.importer import import_farm
 from cloud.farms.tables import Cooperative, Node, Pond
-from cloud.telemetry import service
-from cloud.telemetry.rolled import rolled
-from cloud.telemetry.rollups import HOUR, hour_of, mark_stale, roll_up
-from cloud.telemetry.store import advance_latest, insert_samples
-from cloud.telemetry.validation import Samples
-from cloud.tenancy import Scope, ScopedSession
+from cloud.telemetry.partitions import ensure
+from cloud.telemetry.rollups import HOUR, hour_of, sample_parts
+from cloud.telemetry.tables import Hourly, Sample
 
 QUANTITIES = ("temperature", "do", "ph", "salinity")
 END = 1_795_200_000 // HOUR * HOUR
-STEP = 600
-BATCH = 50_000
+STEP = 900
+PASSWORD = "only-of-this-benchmark"
+_SETTINGS = ("shared_buffers=2GB", "max_wal_size=8GB", "work_mem=256MB", "synchronous_commit=off")
 
 
 def farm(engine: Engine, ponds: int) -> None:
-    """Store a farm of one node a pond, a hundred ponds a co-op."""
+    """Store a farm of one node a pond, a hundred ponds a co-op, and an official."""
     with engine.begin() as connection:
         coops = [f"c{n}" for n in range((ponds + 99) // 100)]
         connection.execute(insert(Cooperative), [{"id": name, "name": name} for name in coops])
@@ -51,80 +53,96 @@ def farm(engine: Engine, ponds: int) -> None:
         connection.execute(insert(Pond), rows)
         nodes = [{"id": n + 1, "eui": f"{n:016x}", "pond_id": f"p{n}", "cooperative_id": f"c{n // 100}"} for n in range(ponds)]
         connection.execute(insert(Node), nodes)
+    import_farm(engine, {"users": [{"login": "all", "name": "All", "role": "official", "password": PASSWORD}]}, Path())
 
 
-def blocks(ponds: int, first: int, steps: int) -> Iterator[Samples]:
-    """Yield all ponds' samples of `steps` moments from step `first` back from the end, some thousand at a time."""
-    random = np.random.default_rng(first)
-    each = max(1, BATCH // ponds)
-    for begin in range(first, first + steps, each):
-        moments = range(begin, min(begin + each, first + steps))
-        rows = ponds * len(moments)
-        numbers = np.round(random.uniform(3, 30, (len(QUANTITIES), rows)), 2).tolist()
-        yield Samples(
-            node_id=list(range(1, ponds + 1)) * len(moments),
-            time=[END - step * STEP for step in moments for _ in range(ponds)],
-            boot=[1] * rows,
-            seq=[step + 1 for step in moments for _ in range(ponds)],
-            arrived=[END] * rows,
-            values=dict(zip(QUANTITIES, numbers, strict=True)),
-            flags={name: [1] * rows for name in QUANTITIES},
+def fill(engine: Engine, ponds: int, first: int, steps: int) -> float:
+    """Add all ponds' samples of the moments `first` to `steps` back from the end, and their hours; return the points per second."""
+    chance = "abs(random() % 2700) / 100.0 + 3" if sqlite_path(engine) else "round((random() * 27 + 3)::numeric, 2)"
+    columns = ", ".join([*(f'"{name}"' for name in QUANTITIES), *(f"{name}_flag" for name in QUANTITIES)])
+    values = ", ".join([*([chance] * len(QUANTITIES)), *(["1"] * len(QUANTITIES))])
+    statement = text(
+        f"INSERT INTO samples (node_id, time, boot, seq, arrived, {columns}) "
+        f"SELECT id, CAST(:time AS bigint), 1, CAST(:seq AS bigint), CAST(:time AS bigint) + 2, {values} FROM nodes ORDER BY id"
+    )
+    moments = range(steps - 1, first - 1, -1)
+    began = time.perf_counter()
+    with tqdm(total=len(moments), desc="filling", leave=False, file=sys.stderr) as bar:
+        for start in range(0, len(moments), 50):
+            some = moments[start : start + 50]
+            with engine.connect().execution_options(writes=True) as connection, connection.begin():
+                ensure(connection, [END - step * STEP for step in some])
+                for step in some:
+                    connection.execute(statement, {"time": END - step * STEP, "seq": 10**6 - step})
+            bar.update(len(some))
+    rate = ponds * len(moments) * len(QUANTITIES) / (time.perf_counter() - began)
+    samples, hourly = Sample.__table__, Hourly.__table__
+    # The hour where this stretch meets the one before it is summed anew.
+    met = hour_of(END - first * STEP) + HOUR
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.execute(hourly.delete().where(hourly.c.start == met - HOUR))
+        start = samples.c.time - samples.c.time % HOUR
+        sums = (
+            select(samples.c.node_id, start, *sample_parts(samples))
+            .where(samples.c.time < met)
+            .group_by(samples.c.node_id, start)
         )
+        sums = sums.where(samples.c.time >= hour_of(END - (steps - 1) * STEP))
+        names = ["node_id", "start", *(part.name for part in sample_parts(samples))]
+        connection.execute(insert(hourly).from_select(names, sums))
+        if first == 0:
+            last = ", ".join(f'"{name}", {name}_time, {name}_flag' for name in QUANTITIES)
+            found = ", ".join(f'"{name}", time, {name}_flag' for name in QUANTITIES)
+            connection.execute(
+                text(f"INSERT INTO latest (node_id, {last}) SELECT node_id, {found} FROM samples WHERE time = {END}")
+            )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # As autovacuum does in time.
+        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)" if sqlite_path(engine) else "VACUUM ANALYZE"))
+    return rate
 
 
-def grow(engine: Engine, ponds: int, first: int, steps: int) -> float:
-    """Add samples and roll them up; return the points per second of the writing alone."""
-    spent = 0.0
-    for samples in tqdm(blocks(ponds, first, steps), desc="growing", leave=False, file=sys.stderr):
-        began = time.perf_counter()
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            insert_samples(connection, samples)
-            mark_stale(connection, set(zip(samples.node_id, map(hour_of, samples.time), strict=True)))
-            advance_latest(connection, samples)
-        spent += time.perf_counter() - began
-    return ponds * steps * len(QUANTITIES) / spent
-
-
-def milliseconds(ask: Callable[[], object], times: int) -> tuple[float, float]:
+def milliseconds(ask: Callable[[], httpx.Response], times: int) -> tuple[float, float]:
     """Return the median and the 95th percentile of how long a question takes."""
-    ask()
     found = []
-    for _ in range(times):
+    for _ in range(times + 1):
         began = time.perf_counter()
-        ask()
+        reply = ask()
         found.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found), float(np.percentile(found, 95))
+        reply.raise_for_status()
+    return statistics.median(found[1:]), float(np.percentile(found[1:], 95))
 
 
-def questions(engine: Engine, ponds: int) -> dict[str, tuple[float, float]]:
+def questions(engine: Engine, url: str, ponds: int) -> dict[str, tuple[float, float]]:
     """Return how long each question takes, in milliseconds."""
     random = np.random.default_rng(1)
-    everything = Scope.everything()
+    cookie = sign_in(engine, "all", PASSWORD, time.time())
+    with serving(url) as address, httpx.Client(base_url=address, cookies={"vuong_session": str(cookie)}, timeout=60) as client:
 
-    def latest() -> object:
-        with ScopedSession(engine, everything) as session:
-            return service.latest_columns(session, QUANTITIES)
+        def of_pond(what: str, span: int, **more: str) -> Callable[[], httpx.Response]:
+            query = {"quantity": "do", "start": str(END - span), "end": str(END + 1)} | more
+            return lambda: client.get(f"/api/v1/ponds/p{random.integers(ponds)}/{what}", params=query)
 
-    def of_pond(ask: Callable[[ScopedSession, Pond], object]) -> Callable[[], object]:
-        def one() -> object:
-            with ScopedSession(engine, everything) as session:
-                return ask(session, session.get_one(Pond, f"p{random.integers(ponds)}"))
-
-        return one
-
-    day = of_pond(lambda session, pond: service.series(session, pond, "do", END - 86_400, END + 1, 1000))
-    month = of_pond(lambda session, pond: rolled(session, pond, "do", END - 30 * 86_400, END + 1, "hour"))
-    return {"latest": milliseconds(latest, 9), "day": milliseconds(day, 40), "month": milliseconds(month, 40)}
+        asked = {
+            "latest": (lambda: client.get("/api/v1/latest/columns", params={"quantity": list(QUANTITIES)}), 20),
+            "day": (of_pond("readings", 86_400), 100),
+            "month": (of_pond("rollups", 30 * 86_400, step="hour"), 100),
+        }
+        return {name: milliseconds(ask, times) for name, (ask, times) in asked.items()}
 
 
-def size(engine: Engine) -> int:
-    """Return how many bytes the store takes."""
-    path = sqlite_path(engine)
+def sizes_of(engine: Engine) -> dict[str, int]:
+    """Return how many bytes the samples take (PostgreSQL: rows and key apart), and everything."""
     with engine.connect() as connection:
-        if path is None:
-            return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
-        pages, each = (connection.scalar(text(f"PRAGMA {name}")) for name in ("page_count", "page_size"))
-        return int(pages or 0) * int(each or 0)
+        if sqlite_path(engine) is None:
+            parts = "sum(pg_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid))"
+            rows, key = connection.execute(text(f"SELECT {parts} FROM pg_inherits WHERE inhparent = 'samples'::regclass")).one()
+            all_of_it = connection.scalar(text("SELECT pg_database_size(current_database())"))
+            return {"samples": int(rows) + int(key), "key": int(key), "all": int(all_of_it or 0)}
+        pages, each = (int(connection.scalar(text(f"PRAGMA {name}")) or 0) for name in ("page_count", "page_size"))
+        # The rows lie in their key's tree.
+        own = connection.scalar(text("SELECT sum(pgsize) FROM dbstat WHERE aggregate = TRUE AND name = 'samples'"))
+        return {"samples": int(own or 0), "key": 0, "all": pages * each}
 
 
 def measure(name: str, url: str, ponds: int, sizes: list[int]) -> list[dict[str, Any]]:
@@ -134,26 +152,15 @@ def measure(name: str, url: str, ponds: int, sizes: list[int]) -> list[dict[str,
     farm(engine, ponds)
     for points in sizes:
         steps = max(1, points // len(QUANTITIES) // ponds)
-        rate = grow(engine, ponds, done, steps - done)
+        rate = fill(engine, ponds, done, steps)
         done = steps
-        began = time.perf_counter()
-        hours = roll_up(engine, END - HOUR)
-        spent = time.perf_counter() - began
-        if engine.dialect.name == "postgresql":
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("ANALYZE"))
-        times = questions(engine, ponds)
-        with engine.connect() as connection:
-            connection.execute(select(Pond.id).limit(1))
-        row = {"store": name, "ponds": ponds, "points": steps * ponds * len(QUANTITIES), "days": round(steps * STEP / 86_400, 1)}
-        row |= {
-            "write": round(rate),
-            "hours_per_s": round(hours / spent),
-            "bytes_per_point": round(size(engine) / row["points"], 1),
-        }
+        times, taken = questions(engine, url, ponds), sizes_of(engine)
+        row: dict[str, Any] = {"store": name, "ponds": ponds, "points": steps * ponds * len(QUANTITIES)}
+        row |= {"days": round(steps * STEP / 86_400, 1), "filled_per_s": round(rate)}
+        row |= {f"{part}_bytes_per_point": round(size / row["points"], 1) for part, size in taken.items()}
         row |= {f"{key}_ms": [round(value, 1) for value in pair] for key, pair in times.items()}
         found.append(row)
-        print(json.dumps(row), file=sys.stderr)
+        sys.stderr.write(json.dumps(row) + "\n")
     engine.dispose()
     return found
 
@@ -175,19 +182,20 @@ def main() -> int:
         if arguments.store != "postgresql":
             results += measure("SQLite", f"sqlite:///{directory}/a.db", arguments.ponds, sizes)
         if arguments.store != "sqlite":
-            results += measure("PostgreSQL", stack.enter_context(postgresql(directory)), arguments.ponds, sizes)
+            results += measure("PostgreSQL", stack.enter_context(postgresql(directory, *_SETTINGS)), arguments.ponds, sizes)
     if arguments.json:
         print(json.dumps(results))
         return 0
     print(
-        f"{arguments.ponds} ponds, a sample of {len(QUANTITIES)} points every {STEP} s; milliseconds as median / 95th percentile"
+        f"{arguments.ponds} ponds, {len(QUANTITIES)} points every {STEP} s; over HTTP, milliseconds as median / 95th percentile"
     )
-    print(f"{'store':<12}{'points':>12}{'days':>7}{'B/point':>9}{'latest, all':>18}{'24 h':>16}{'30 d hourly':>16}")
+    print(
+        f"{'store':<12}{'points':>12}{'days':>7}{'B/point':>9}{'with all':>9}{'latest, all':>16}{'24 h':>14}{'30 d hourly':>14}"
+    )
     for row in results:
         times = [f"{row[key][0]} / {row[key][1]}" for key in ("latest_ms", "day_ms", "month_ms")]
-        print(
-            f"{row['store']:<12}{row['points']:>12,}{row['days']:>7}{row['bytes_per_point']:>9}{times[0]:>18}{times[1]:>16}{times[2]:>16}"
-        )
+        sizes_told = f"{row['samples_bytes_per_point']:>9}{row['all_bytes_per_point']:>9}"
+        print(f"{row['store']:<12}{row['points']:>12,}{row['days']:>7}{sizes_told}{times[0]:>16}{times[1]:>14}{times[2]:>14}")
     return 0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need of the system: Mosquitto, PostgreSQL, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
+# What the tests need of the system: Mosquitto, PostgreSQL, Patroni and etcd, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
 # Where it cannot install (no Debian, no root), it says loudly what will be left out; those tests then skip and name the same reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,8 @@ want mosquitto mosquitto
 want mosquitto_sub mosquitto-clients
 want initdb postgresql
 want chromium chromium
+want patroni patroni
+want etcd etcd-server
 want socat socat
 want npm npm
 want victoria-metrics victoria-metrics

@@ -18,7 +18,7 @@ from vuong.contract.api import EntryKind, EntryPage, EntryReply, Right
 router = APIRouter(tags=["entries"])
 _LATEST_SECOND: Final = 2**40
 Posted = Annotated[dict[str, Any], Body()]
-Position = Annotated[int, Query(ge=0, le=2**62)]
+Position = Annotated[int, Query(ge=0, lt=2**31)]  # as wide as its column
 Second = Annotated[int, Query(ge=0, le=_LATEST_SECOND)]
 
 

@@ -15,13 +15,13 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from cloud.alerts.service import alarm_revision
-from cloud.context import Asker, Cloud, Context, Records, require_principal, require_sender
+from cloud.context import Asker, Cloud, Records, require_principal, require_sender
 from cloud.farms.service import pond as find_pond
 from cloud.telemetry import service
 from cloud.telemetry.ingest import COMPRESSED_LIMIT, BatchError, Sender, take
 from cloud.tenancy import ScopedSession
 from cloud.web.texts import reason_text
-from vuong.contract.api import EVENTS
+from vuong.contract.api import EVENTS, LastValue
 from vuong.contract.batch import PATH
 from vuong.i18n import DEFAULT
 from vuong.quantities import QUANTITIES
@@ -39,17 +39,6 @@ class Accepted(BaseModel):
 
     accepted: int
     quarantined: list[dict[str, Any]]
-
-
-class LastValue(BaseModel):
-    """A pond's last value of a quantity, in the quantity's unit; `flag` is QARTOD's."""
-
-    pond: str
-    quantity: str
-    unit: str
-    time: int
-    value: float
-    flag: int
 
 
 class Readings(BaseModel):
@@ -113,13 +102,17 @@ async def post_batch(request: Request, cloud: Cloud, sender: Annotated[Sender, D
     return Accepted.model_construct(**reply)
 
 
-@router.get("/api/v1/latest")
-def get_latest(records: Records) -> list[LastValue]:
+@router.get("/api/v1/latest", response_model=list[LastValue])
+def get_latest(records: Records) -> Response:
     """Return the last value of every quantity of every pond."""
+    return Response(orjson.dumps(_last_values(records)), media_type="application/json")
+
+
+def _last_values(records: ScopedSession) -> list[LastValue]:
     return [
-        LastValue(pond=pond, quantity=name, unit=QUANTITIES[name].unit, time=point.time, value=point.value, flag=point.flag)
+        {"pond": pond, "quantity": name, "unit": QUANTITIES[name].unit, "time": time, "value": value, "flag": flag.value}
         for pond, values in service.latest(records).items()
-        for name, point in values.items()
+        for name, (time, value, flag) in values.items()
     ]
 
 
@@ -132,7 +125,7 @@ def get_latest_columns(
     unknown = [name for name in quantity if name not in QUANTITIES]
     if unknown:
         raise HTTPException(422, f"quantity {unknown[0]!r:.60} is not known; known are {', '.join(QUANTITIES)}")
-    return Response(orjson.dumps(service.latest_columns(records, dict.fromkeys(quantity))), media_type="application/json")
+    return Response(service.latest_columns(records, dict.fromkeys(quantity)), media_type="application/json")
 
 
 @router.get("/api/v1/ponds/{pond}/readings")
@@ -180,44 +173,41 @@ def get_readings(
 @router.get("/api/v1/live")
 def get_live(records: Records, cloud: Cloud) -> Live:
     """Return a mark that changes when a page has something new to show: light enough to be asked every few seconds."""
-    return _live(cloud, records)[0]
-
-
-def _live(cloud: Context, records: ScopedSession) -> tuple[Live, dict[tuple[str, str], LastValue]]:
     opened, changes = alarm_revision(records)
-    values = {(value.pond, value.quantity): value for value in get_latest(records)}
-    newest = max((value.time for value in values.values()), default=0)
-    return Live(now=int(cloud.clock.now()), mark=f"{newest}-{changes}", alarms=opened), values
+    return Live(now=int(cloud.clock.now()), mark=f"{service.mark(records)}-{changes}", alarms=opened)
 
 
 @router.get(EVENTS)
 async def get_events(request: Request, cloud: Cloud, asker: Asker) -> StreamingResponse:
     """Stream server-sent events: ``live`` (as `get_live`) and ``readings`` (the last values that are new)."""
 
-    def look() -> tuple[Live, dict[tuple[str, str], LastValue]]:
+    def look(mark: str | None) -> tuple[Live, list[LastValue] | None]:
+        """Return what is live, and the last values where they may be others than at `mark`."""
         require_principal(request, cloud)  # one that has signed out meanwhile gets no more
         with ScopedSession(cloud.engine, asker.scope) as session:
-            return _live(cloud, session)
+            live = get_live(session, cloud)
+            return live, None if live.mark == mark else _last_values(session)
 
     async def stream() -> AsyncIterator[str]:
-        mark, known, quiet = None, None, 0.0
+        mark: str | None = None
+        known, quiet = dict[tuple[str, str], LastValue](), 0.0
         while True:
             try:
-                live, values = await run_in_threadpool(look)
+                live, values = await run_in_threadpool(look, mark)
             except HTTPException:
                 return
-            new: list[dict[str, Any]] = (
-                [] if known is None else [value.model_dump() for key, value in values.items() if known.get(key) != value]
-            )
-            if new:
-                yield f"event: readings\ndata: {json.dumps(new)}\n\n"
-            if live.mark != mark:
+            if values is not None:
+                held = {(value["pond"], value["quantity"]): value for value in values}
+                new = [value for key, value in held.items() if known.get(key) != value]
+                if new and mark is not None:
+                    yield f"event: readings\ndata: {json.dumps(new)}\n\n"
                 yield f"event: live\ndata: {live.model_dump_json()}\n\n"
-            quiet = 0.0 if new or live.mark != mark else quiet + _LOOK
+                mark, known, quiet = live.mark, held, 0.0
+            else:
+                quiet += _LOOK
             if quiet >= _BEAT:
                 yield ": still here\n\n"
                 quiet = 0.0
-            mark, known = live.mark, values
             await asyncio.sleep(_LOOK)
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
