@@ -2,12 +2,11 @@
 
 Values are compared with a forecast of the channel's own making: the last trusted value plus an increment that a normalised least-mean-squares filter
 (Widrow & Hoff 1960; Haykin, *Adaptive Filter Theory*, ch. 7) predicts from the last increments, the distance from the day's mean and two harmonics of
-the day. The forecast error is measured in units of the channel's noise. Six kinds of evidence are made of it:
+the day. The forecast error is measured in units of the channel's noise. Five kinds of evidence are made of it:
 
 step       the error of this value
 excursion  one to four values that left and came back (the opposite of a front, which stays); `gateway.detection.shape`
-burst      mean error of the last six values
-zigzag     how far the last eight steps turned back on themselves
+burst      how far the last eight steps turned back on themselves
 stuck      how unlikely the run of equal values is, in nats; `gateway.detection.repeats`
 together   made by `gateway.detection.node` out of the steps of all quantities
 
@@ -58,7 +57,6 @@ class Channel(Remembered):
         "anchor",
         "back",
         "bad",
-        "burst",
         "c1",
         "c2",
         "c3",
@@ -83,7 +81,6 @@ class Channel(Remembered):
         "one_sided",
         "quantity",
         "raw",
-        "ring",
         "runs",
         "shape",
         "silence",
@@ -94,7 +91,6 @@ class Channel(Remembered):
         "was_flat",
         "weights",
         "x",
-        "zigzag",
     )  # fmt: skip
     fixed = frozenset({"quantity", "log", "one_sided", "implausible", "floor"})
 
@@ -116,9 +112,8 @@ class Channel(Remembered):
         self.count = 0
         self.offset = 0.0
         self.bad = self.calm = 0
-        self.ring = [0.0] * 6
         self.was_flat = False
-        self.step = self.excursion = self.burst = self.zigzag = self.moved = 0.0
+        self.step = self.excursion = self.moved = 0.0
         self.shape = Shape()
         self.runs = Repeats()
         self.usual = Usual(quantity)
@@ -197,11 +192,6 @@ class Channel(Remembered):
             size /= s.RISE
         self.step = size
         self._take_shape(value, local, floor)
-        threshold = self.usual.factors[0] * self.usual.levels[0]
-        ring = self.ring
-        ring.pop(0)
-        ring.append(size if size < threshold else threshold)
-        self.burst = sum(ring) / 6.0
         self.value = value
         return True
 
@@ -211,7 +201,6 @@ class Channel(Remembered):
         small = (local if local > small else small) + 1e-9
         shape.take(value, small)
         self.excursion = shape.height / (small * s.RISE if self.one_sided and shape.above else small)
-        self.zigzag = shape.zigzag
         moved = (shape.stepped if shape.stepped > 0 else -shape.stepped) / (floor + 1e-9)
         self.moved = moved if moved < 3.0 else 3.0
 
@@ -248,7 +237,7 @@ class Channel(Remembered):
         excused : another probe agrees with this one that the water did move
         """
         per, runs, usual = s.DAY / interval, self.runs, self.usual
-        evidence = (self.step, self.excursion, self.burst, runs.stuck, hold, together, self.zigzag)
+        evidence = (self.step, self.excursion, self.shape.zigzag, runs.stuck, hold, together)
         found: Evidence | None = None
         score, step_found = 0.0, False
         if self.count > s.WARM_UP_DAYS * per:
@@ -318,7 +307,6 @@ class Channel(Remembered):
         self.c4 += shift
         self.level += shift
         self.offset, self.bad, self.calm = 0.0, 0, 0
-        self.ring = [0.0] * 6
         self.shape.calm()
 
     def _learn(self, per: float, *, noise: bool, model: bool) -> None:

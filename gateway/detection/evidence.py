@@ -10,7 +10,7 @@ from gateway.detection.remembered import Remembered
 
 
 class Evidence(IntEnum):
-    """Kinds of evidence; the first seven have a usual level."""
+    """Kinds of evidence; the first six have a usual level."""
 
     STEP = 0
     EXCURSION = 1
@@ -18,17 +18,16 @@ class Evidence(IntEnum):
     STUCK = 3
     HOLD = 4
     TOGETHER = 5
-    ZIGZAG = 6
-    LEVEL = 7
-    IMPLAUSIBLE = 8
-    FLOOR = 9
-    RETURN = 10
+    LEVEL = 6
+    IMPLAUSIBLE = 7
+    FLOOR = 8
+    RETURN = 9
 
 
-KINDS: Final = 7
+KINDS: Final = 6
 _NEVER: Final = -1e18
 _WHOLE: Final = (3, 4)  # runs of equal values: learned while a jump is followed, and no confirmation excuses them
-_BRIEF: Final = (1, 2, 6)  # they teach at any size
+_BRIEF: Final = (1, 2)  # they teach at any size
 
 
 class Usual(Remembered):

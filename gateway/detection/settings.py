@@ -27,9 +27,9 @@ NOISE_FLOOR_SPIKE: Final = 0.082  # the same for excursions that came back: they
 LEARNING: Final = 0.0086
 
 # The usual level of each evidence: risen by GROWTH when passed, and falling so that this happens about once in EVERY days.
-# Days: of a step, an excursion, a burst, a run of equal values, a hold, a movement together, a zigzag. Excursions and zigzags are counted often and
+# Days: of a step, an excursion, a burst, a run of equal values, a hold, a movement together. Excursions and bursts are counted often and
 # their factors are larger: a level that is passed once a month would be set by the faults themselves where a probe has one a week.
-EVERY: Final = (14.9, 2.0, 25.3, 11.6, 15.2, 15.2, 4.0)
+EVERY: Final = (14.9, 2.0, 4.0, 11.6, 15.2, 15.2)
 GROWTH: Final = 0.0627
 CLUSTER_HOURS: Final = 1.5  # passes within this time are one
 FAR: Final = (
@@ -37,14 +37,14 @@ FAR: Final = (
 )
 
 # How many times its usual level an evidence must reach.
-FACTORS: Final = (2.34, 2.7, 3.2, 1.31, 2.09, 2.29, 2.8)
-# Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and zigzags need more proof.
+FACTORS: Final = (2.34, 2.7, 2.8, 1.31, 2.09, 2.29)
+# Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and bursts need more proof.
 PULSES: Final[dict[int, dict[str, float]]] = {
     1: {"conductivity": 6.9, "salinity": 6.9, "turbidity": 3.6},
-    6: {"conductivity": 2.0, "salinity": 2.0, "turbidity": 2.0},
+    2: {"conductivity": 2.0, "salinity": 2.0, "turbidity": 2.0},
 }
-FLOORS: Final = (2.0, 1.23, 1.0, 3.0, 6.94, 0.7, 0.36)  # lowest usual level of each
-CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0, 12.0)  # highest usual level of each after the warm-up
+FLOORS: Final = (2.0, 1.23, 0.36, 3.0, 6.94, 0.7)  # lowest usual level of each
+CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
 
 # Water that moves moves several quantities: an excursion needs the more proof, the larger that of another quantity in the same values is.
 OTHERS: Final = 0.47  # excursion of another quantity, over its usual level, from which it counts

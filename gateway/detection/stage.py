@@ -26,7 +26,6 @@ _KEYS: Final = {
     Evidence.TOGETHER: "detection.together",
     Evidence.LEVEL: "detection.level",
     Evidence.IMPLAUSIBLE: "detection.implausible",
-    Evidence.ZIGZAG: "detection.burst",
     Evidence.FLOOR: "detection.floor",
     Evidence.RETURN: "detection.return",
 }
