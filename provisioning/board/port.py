@@ -55,8 +55,9 @@ def failure(port: str, error: Exception) -> Failure:
         number = int(stated[1])
     if number == errno.EACCES or "Permission denied" in text or "PermissionError" in text:
         return Failure("port_permission", port=port)
-    if number == errno.ENOENT or "FileNotFoundError" in text or "doesn't exist" in text:
+    # esptool itself says "busy or doesn't exist" of both: the system's number goes first.
+    if number == errno.ENOENT or (number is None and ("FileNotFoundError" in text or "doesn't exist" in text)):
         return Failure("port_gone", port=port)
-    if number in {errno.EBUSY, errno.EAGAIN} or "busy" in text or "exclusively lock" in text:
+    if number in {errno.EBUSY, errno.EAGAIN} or (number is None and "busy" in text) or "exclusively lock" in text:
         return Failure("port_busy", port=port)
     return Failure("port_broken", port=port, problem=text.splitlines()[0])

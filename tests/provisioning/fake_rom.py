@@ -14,6 +14,7 @@ import pty
 import select
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import tty
@@ -86,7 +87,11 @@ class FakeRom:
         self._at, self._inflate = 0, zlib.decompressobj()
         self._master, slave = pty.openpty()
         tty.setraw(slave)
-        self.port = os.ttyname(slave)
+        # A name of its own: the system gives the number of a terminal that was pulled out to the next one, which may be another test's.
+        self._place = tempfile.TemporaryDirectory(prefix="board-")
+        link = Path(self._place.name) / "ttyUSB0"
+        link.symlink_to(os.ttyname(slave))
+        self.port = str(link)
         os.close(slave)
         self._node: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -95,6 +100,7 @@ class FakeRom:
     def close(self) -> None:
         self._over = True
         self._thread.join(5)
+        self._place.cleanup()
         if self._node is not None:
             self._node.kill()
             self._node.wait()
@@ -223,6 +229,7 @@ class FakeRom:
         self.flash[self._at : self._at + len(data)] = data
         self._at += len(data)
         if self._unplug_after is not None and self.blocks >= self._unplug_after:
+            Path(self.port).unlink()
             os.close(self._master)
             raise OSError("unplugged")
         if self._silent_after is not None and self.blocks >= self._silent_after:

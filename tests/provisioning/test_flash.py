@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from provisioning.failure import Failure
 from provisioning.image import layout
+from provisioning.session import Session
+from provisioning.workspace import Workspace
 from tests.provisioning import firmware_files
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.fake_rom import FakeRom
@@ -87,6 +95,81 @@ def test_faults_of_board_and_cable(
     assert "Traceback" not in done.err
     if failure == "cable":
         assert 0 < int(done.json["message"].split(" % ")[0].split()[-1]) < 100
+
+
+def test_a_cable_lost_at_a_third_is_told_so(vuong: Vuong, make_board: MakeBoard, firmware: Path) -> None:
+    done = vuong("node", "flash", make_board(unplug_after_block=10).port, "--firmware", firmware, "--trust", "--json")
+    assert (done.code, done.json["failure"]) == (1, "cable")
+    percent = int(done.json["message"].split(" % ")[0].split()[-1])
+    assert 30 <= percent <= 50, done.json["message"]
+    assert "the board is not harmed" in done.json["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "said"),
+    [
+        (errno.EACCES, "port_permission", "sudo usermod -aG dialout $USER"),
+        (errno.EBUSY, "port_busy", "Close"),
+    ],
+)
+def test_a_port_that_the_system_does_not_give(
+    vuong: Vuong, firmware: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: int, failure: str, said: str
+) -> None:
+    """Whoever runs the tests may be root, to whom no port is refused: the system's own answer is put in its place."""
+    port, own = tmp_path / "ttyUSB0", os.open
+    port.touch()
+
+    def refused(path: Any, *more: Any, **named: Any) -> int:  # noqa: ANN401 - os.open's own
+        if str(path) == str(port):
+            raise OSError(error, os.strerror(error), str(port))
+        return own(path, *more, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+    done = vuong("node", "flash", port, "--firmware", firmware, "--trust", "--json")
+    assert (done.code, done.json["failure"]) == (1, failure)
+    assert said in done.json["remedy"]
+
+
+def test_no_board_at_any_port(vuong: Vuong, firmware: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
+    done = vuong("node", "flash", "--firmware", firmware, "--trust", "--json")
+    assert (done.code, done.json["failure"]) == (1, "port_none")
+    assert "only charge" in done.json["remedy"]
+
+
+def test_files_that_do_not_fit(vuong: Vuong, make_board: MakeBoard, tmp_path: Path) -> None:
+    """A MicroPython whose application leaves four blocks of the flash."""
+    entries = (firmware_files.NVS, (0, 0, 0x10000, 4 * layout.MIB - 0x10000 - 4 * 4096, b"factory"))
+    file = firmware_files.write(tmp_path / "large.bin", entries=entries)
+    board = make_board()
+    done = vuong("node", "flash", board.port, "--firmware", file, "--trust", "--json")
+    assert (done.code, done.json["failure"], board.blocks) == (1, "image_large", 0)
+    assert "larger flash" in done.json["remedy"]
+
+
+# Issue: "every failure has a sentence and a remedy".
+@pytest.mark.parametrize(
+    "key",
+    ["port_none", "port_permission", "chip", "boot_mode", "cable", "verify", "image_large", "firmware_unknown"],
+)
+def test_every_failure_has_a_sentence_and_a_remedy_of_its_own_in_each_language(key: str) -> None:
+    numbers = dict.fromkeys(("port", "found", "wanted", "file", "problem", "percent", "size", "room", "version", "sha256"), "7")
+    failure = Failure(key, **numbers)
+    said = {text for language in ("vi", "en", "km") for text in (failure.sentence(language), failure.remedy(language))}
+    assert len(said) == 6
+
+
+def test_progress_tells_the_time_that_is_left(tmp_path: Path) -> None:
+    screen = io.StringIO()
+    errors = Console(file=screen, force_terminal=True, width=100)
+    session = Session("en", as_json=False, workspace=Workspace(tmp_path), errors=errors)
+    with session.progress("flash.writing", 100) as report:
+        for percent in (10, 20, 40):
+            time.sleep(0.15)
+            report(percent, 100)
+    shown = screen.getvalue()
+    assert "40%" in shown
+    assert "0:00:0" in shown
 
 
 def test_a_flash_that_is_too_small(vuong: Vuong, make_board: MakeBoard, firmware: Path) -> None:

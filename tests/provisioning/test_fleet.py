@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import provisioning.commands
 from tests.provisioning.conftest import Vuong
 from vuong import command
 
+_FIELD = re.compile(r"\{[^}]*\}")
 LOCALE = Path(provisioning.commands.__file__).parent / "locale"
 
 
@@ -25,12 +28,14 @@ def fleet(vuong: Vuong, monkeypatch: pytest.MonkeyPatch) -> Vuong:
 
 
 @pytest.mark.slow
-def test_a_hundred_nodes(fleet: Vuong, tmp_path: Path) -> None:
+def test_a_hundred_nodes(fleet: Vuong, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"70b3d57ed000{i:04x};ao-{i % 20};vuong.local;Ao1;ds18b20|ezo:quantity=do;600" for i in range(100)]
     (tmp_path / "nodes.csv").write_text("\ufeffnode;pond;gateway;wifi;probes;interval\n" + "\n".join(lines), encoding="utf-8")
     done = fleet("fleet", "import", tmp_path / "nodes.csv", "--json")
     assert done.code == 0, done.err
     assert len(done.json["nodes"]) == 100
+    with capsys.disabled():
+        sys.stdout.write(f"\n100 nodes in {done.json['seconds']} s\n")
     listed = fleet("node", "list", "--json").json["nodes"]
     assert len({row["node"] for row in listed}) == 100
     assert all(row["pending"] for row in listed)
@@ -89,12 +94,20 @@ def test_every_command_has_help_examples_and_exit_codes(vuong: Vuong, monkeypatc
     assert rows == set()
 
 
-def test_languages_have_the_same_keys() -> None:
-    found = {}
+def test_languages_have_the_same_keys_and_placeholders_and_each_speaks_itself() -> None:
+    found: dict[str, dict[str, str]] = {}
     for language in ("vi", "en", "km"):
-        with (LOCALE / language / "LC_MESSAGES" / "provisioning.po").open("rb") as file:
-            found[language] = {str(m.id) for m in read_po(file) if m.id and m.string}
-    assert found["vi"] == found["en"] == found["km"]
+        path = LOCALE / language / "LC_MESSAGES" / "provisioning.po"
+        with path.open("rb") as file:
+            found[language] = {str(m.id): str(m.string) for m in read_po(file) if m.id and m.string}
+        assert ("until a native reader has seen it" in path.read_text(encoding="utf-8")) == (language == "km")
+    assert found["vi"].keys() == found["en"].keys() == found["km"].keys()
+    for key, text in found["en"].items():
+        for language in ("vi", "km"):
+            assert sorted(_FIELD.findall(found[language][key])) == sorted(_FIELD.findall(text)), (language, key)
+        words = re.sub(r"\{[^}]*\}|Wi-Fi|dBm|\bDO\b|\bpH\b", "", text)
+        if re.search(r"[A-Za-z]{2}", words):
+            assert re.search("[\u1780-\u17ff]", found["km"][key]), f"{key} is not Khmer"
 
 
 def test_bash_completes_the_commands(vuong: Vuong, tmp_path: Path) -> None:

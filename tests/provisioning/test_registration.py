@@ -106,6 +106,10 @@ def test_a_node_is_told_at_once_and_taken_out_of_service(fleet: Vuong, serve: Se
         moved = _asked(workspace, f"/api/v1/nodes/{NODE}")
         assert (moved["pond"], moved["certificate"] != known["certificate"]) == ("ao-a2", True)
 
+        log = (workspace / "log" / "technician.log").read_text(encoding="utf-8")  # what may be sent for help
+        assert "nodes/" in log
+        secret = (PASSWORD, "four words to remember", token.decode(), read_json(workspace / "cloud.json")["token"])
+        assert not [text for text in secret if text in log]
         gone = fleet("node", "revoke", NODE, "--reason", "stolen at night", "--json")
         assert gone.json["cloud"]["told"] == [NODE]
         known = _asked(workspace, f"/api/v1/nodes/{NODE}")
