@@ -77,7 +77,10 @@ _CALLS: Final = (Event.RAISE, Event.WORSEN, Event.RELEASE)
 _OVER: Final = (State.RETURNED, State.NORMAL)
 _OF_ACKNOWLEDGEMENT: Final = ("acknowledged_by", "acknowledged_where", "acknowledged_revision")
 # Numbers that belong to a state and go with it.
-_OF_STATE: Final = {_H: ("shelved_until", "shelved_by", "shelved_reason", "shelved_at", "shelved_revision"), _S: ("suppressed_by",)}
+_OF_STATE: Final = {
+    _H: ("shelved_until", "shelved_by", "shelved_reason", "shelved_at", "shelved_revision"),
+    _S: ("suppressed_by",),
+}
 # Numbers that are moments at which something was; what is projected from the water is measured anew with the next reading.
 _MOMENTS: Final = ("since", "called", "heard", "reached", "earliest", "shelved_until")
 

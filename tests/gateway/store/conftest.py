@@ -56,17 +56,26 @@ def fill_database() -> Callable[..., None]:
     return fill
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a real file system of 24 MB, in memory."""
+def _mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"LEFT OUT: this machine mounts no file system ({done.stderr.strip()})")
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Mount a real file system with 24 MB: one in memory, and one as on an SD card, in a file."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("LEFT OUT: to mount a small file system needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "vuong-test", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"LEFT OUT: this machine mounts no file system ({mounted.stderr.strip()})")
+    if request.param == "tmpfs":
+        _mount("-t", "tmpfs", "-o", "size=24m", "vuong-test", str(folder))
+    else:
+        image = tmp_path / "disk.img"
+        with image.open("wb") as file:
+            file.truncate(30 * 2**20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True)
+        _mount("-o", "loop", str(image), str(folder))
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
