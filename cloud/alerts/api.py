@@ -49,7 +49,7 @@ def _detail(alarm: Alarm, standing: Standing, language: str) -> AlarmDetail:
     words, said = alarm_words(alarm, language), standing.acknowledged
     return {
         "id": alarm.id,
-        "revision": alarm.revision,
+        "revision": standing.revision,
         "pond": alarm.pond_id,
         "kind": alarm.kind,
         "category": ALARM_KINDS[alarm.kind].category,

@@ -13,6 +13,7 @@ from cloud.entries.tables import Entry
 from cloud.farms.tables import Pond
 from cloud.telemetry.store import upsert
 from cloud.tenancy import ScopedSession
+from vuong.alarms import State
 from vuong.contract import api
 from vuong.contract.entry import OF_ALARM, EntryKind
 
@@ -98,16 +99,24 @@ def calibrations(session: ScopedSession, ponds: Collection[str]) -> list[api.Ent
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an alarm stands once what people said of it is counted in: the acknowledgement that counts, and whether it was put aside."""
+    """Where an alarm stands once what people said of it is counted in.
+
+    Attributes
+    ----------
+    acknowledged : the acknowledgement that counts
+    aside : whether it was put aside
+    revision : what one who sees it like this has seen: with an unshelving that its gateway has not met yet, the revision that this will make
+    """
 
     acknowledged: api.Acknowledgement | None
     aside: api.Aside
+    revision: int
 
 
 def standings(session: ScopedSession, alarms: Sequence[Alarm], now: float) -> dict[str, Standing]:
     """Return where each alarm stands, by its id; its gateway may not have met all of what was said here."""
     said: dict[str, list[api.Entry]] = {}
-    statement = select(Entry).where(Entry.alarm.in_([alarm.id for alarm in alarms]))
+    statement = select(Entry).where(Entry.alarm.in_([alarm.id for alarm in alarms])).order_by(Entry.position)
     for entry in session.scalars(statement) if alarms else ():
         said.setdefault(str(entry.alarm), []).append(entry.told())
     return {alarm.id: _standing(alarm, said.get(alarm.id, []), now) for alarm in alarms}
@@ -117,4 +126,6 @@ def _standing(alarm: Alarm, said: list[api.Entry], now: float) -> Standing:
     answers = [entry for entry in said if entry["kind"] == EntryKind.ACKNOWLEDGEMENT]
     found = api.standing_acknowledgement(alarm.id, alarm.acknowledged, alarm.numbers, answers)
     state = api.acknowledged_state(alarm.state, acknowledged=found is not None)
-    return Standing(found, api.put_aside(state, alarm.numbers, said, now))
+    aside = api.put_aside(state, alarm.numbers, said, now)
+    taken_back = alarm.state == State.SHELVED and aside["state"] != State.SHELVED
+    return Standing(found, aside, alarm.revision + taken_back)

@@ -99,7 +99,8 @@ def _of_alarm(
     cloud: Context, records: ScopedSession, asker: Principal, where: str, kind: EntryKind, alarm: Alarm, posted: dict[str, Any]
 ) -> api.Entry:
     own = {name: posted[name] for name in ("minutes", "reason") if name in posted}
-    content = {"alarm": alarm.id, "revision": posted.get("revision", alarm.revision)} | own
+    seen = service.standings(records, [alarm], cloud.clock.now())[alarm.id].revision
+    content = {"alarm": alarm.id, "revision": posted.get("revision", seen)} | own
     entry = new_entry(cloud, asker, where, kind, pond_of(records, alarm.pond_id), content, posted)
     if entry["at"] < alarm.raised - api.CLOCK_TOLERANCE:
         raise HTTPException(422, f"time is {entry['at']}, before the alarm was raised ({alarm.raised}); set the clock right")

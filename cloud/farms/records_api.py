@@ -187,3 +187,17 @@ def get_units(records: Records, day: Day, level: Literal["province", "district",
         {"code": u.code, "name": u.name, "parent": u.parent, "valid_from": u.valid_from, "valid_to": u.valid_to}
         for u in units.on(records, level, day)
     ]
+
+
+@router.get(ROOT + "/units/{code}/successors")
+def get_successors(
+    code: str, records: Records, level: Literal["province", "district", "commune"] = "province"
+) -> list[dict[str, Any]]:
+    """Return what an old unit became in the merger of 2025: the new units and their shares, which add up to 1 over each level."""
+    found = units.successors(records, level, code)
+    if not found:
+        raise HTTPException(404, f"{level} {code!r:.20} has no crosswalk; the operator stores one with `vuong cloud units`")
+    return [
+        {"code": unit.code, "level": unit.level, "name": unit.name, "weight": weight, "basis": basis}
+        for unit, weight, basis in found
+    ]

@@ -130,14 +130,14 @@ def import_outlines(engine: Engine, path: Path, *, level: str, before: bool) -> 
 
 
 def import_crosswalk(engine: Engine, path: Path) -> int:
-    """Store a crosswalk ``level,old,new_level,new,weight``; the weights of one old unit must add up to 1.
+    """Store a crosswalk ``level,old,new_level,new,weight``; the weights of one old unit over one new level must add up to 1.
 
     Raises
     ------
     UnitError
         with every mistake of the file; nothing is stored then
     """
-    mistakes, sums, links = [], dict[int, float](), list[Crosswalk]()
+    mistakes, sums, links = [], dict[tuple[int, str], float](), dict[str, list[Crosswalk]]()
     with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
         old, new = _held(session, BEFORE), _held(session, MERGER)
         for number, row in enumerate(csv.DictReader(io.StringIO(_text(path))), 2):
@@ -151,16 +151,21 @@ def import_crosswalk(engine: Engine, path: Path) -> int:
                     f"{path.name}:{number} is {row}; give level,old,new_level,new of known units and a weight up to 1"
                 )
                 continue
-            sums[a] = sums.get(a, 0.0) + weight
-            links.append(Crosswalk(old_id=a, new_id=b, weight=weight, basis="list"))
+            to = str(row["new_level"])
+            sums[a, to] = sums.get((a, to), 0.0) + weight
+            links.setdefault(to, []).append(Crosswalk(old_id=a, new_id=b, weight=weight, basis="list"))
         codes = {id_: code for (_, code), id_ in old.items()}
         mistakes += [
-            f"{path.name}: the weights of {codes[a]} add up to {s:g}; make it 1" for a, s in sums.items() if abs(s - 1) > 1e-6
+            f"{path.name}: the weights of {codes[a]} add up to {s:g}; make it 1"
+            for (a, _), s in sums.items()
+            if abs(s - 1) > 1e-6
         ]
         if mistakes:
             raise UnitError("\n".join(mistakes))
-        _store(session, links)
-    return len(links)
+        for to, own in links.items():
+            _store(session, own, to)
+        session.commit()
+    return sum(len(own) for own in links.values())
 
 
 def _held(session: Session, start: str) -> dict[tuple[str | None, str | None], int]:
@@ -170,10 +175,13 @@ def _held(session: Session, start: str) -> dict[tuple[str | None, str | None], i
     }
 
 
-def _store(session: ScopedSession, links: list[Crosswalk]) -> None:
-    session.execute(delete(Crosswalk).where(Crosswalk.old_id.in_({link.old_id for link in links})))
+def _store(session: ScopedSession, links: list[Crosswalk], new_level: str) -> None:
+    """Put links in the place of those that the same old units had to the same new level."""
+    new = select(Unit.id).where(Unit.level == new_level)
+    old = {link.old_id for link in links}
+    session.execute(delete(Crosswalk).where(Crosswalk.old_id.in_(old), Crosswalk.new_id.in_(new)))
     session.add_all(links)
-    session.commit()
+    session.flush()
 
 
 def crosswalk_by_area(engine: Engine, old_level: str, new_level: str) -> int:
@@ -194,5 +202,6 @@ def crosswalk_by_area(engine: Engine, old_level: str, new_level: str) -> int:
             kept = {new_id: area for new_id, area in shared.items() if area > _SMALLEST_SHARE * shape.area}
             whole = sum(kept.values())
             links += [Crosswalk(old_id=old_id, new_id=n, weight=area / whole, basis="area") for n, area in kept.items()]
-        _store(session, links)
+        _store(session, links, new_level)
+        session.commit()
     return len(links)

@@ -30,8 +30,20 @@ def at(session: ScopedSession, longitude: float, latitude: float) -> Unit | None
     return min(found)[2] if found else None
 
 
+def successors(session: ScopedSession, level: str, code: str) -> list[tuple[Unit, float, str]]:
+    """Return the units that came after an old one, each with its share of the old one's total and on what that rests (``list``, ``area``)."""
+    old = select(Unit.id).where(Unit.level == level, Unit.code == code, Unit.valid_to.is_not(None)).scalar_subquery()
+    statement = (
+        select(Unit, Crosswalk.weight, Crosswalk.basis)
+        .join(Crosswalk, Crosswalk.new_id == Unit.id)
+        .where(Crosswalk.old_id == old)
+        .order_by(Unit.level, Crosswalk.weight.desc())
+    )
+    return [(unit, weight, basis) for unit, weight, basis in session.execute(statement)]
+
+
 def convert(
-    session: ScopedSession, values: Mapping[str, float], level: str, *, total: bool = True
+    session: ScopedSession, values: Mapping[str, float], level: str, new_level: str, *, total: bool = True
 ) -> tuple[dict[str, float], list[str]]:
     """Return figures of old units as figures of the units that came after, and the codes that no crosswalk knows.
 
@@ -39,7 +51,7 @@ def convert(
     ----------
     session : any scope
     values : figure by the old unit's code
-    level : of the old units
+    level, new_level : of the old units, and of those that came after
     total : the figures add up (tonnes, people): each is shared out by weight and the sum stays; else they are means
         (°C, tonnes per hectare): a new unit's is the mean of its old ones, weighted
     """
@@ -48,7 +60,7 @@ def convert(
         .join(Crosswalk, Crosswalk.old_id == Unit.id)
         .where(Unit.level == level, Unit.code.in_(values))
     )
-    new = {unit.id: unit.code for unit in session.scalars(select(Unit).where(Unit.valid_to.is_(None)))}
+    new = {unit.id: unit.code for unit in session.scalars(select(Unit).where(Unit.valid_to.is_(None), Unit.level == new_level))}
     parts: dict[str, list[tuple[float, float]]] = {}
     known = set()
     for code, new_id, weight in session.execute(statement):

@@ -111,7 +111,7 @@ def _alarm_view(alarm: Alarm, standing: Standing, now: float, language: str) -> 
         cause=words.cause,
         advice=words.advice,
         state=aside["state"],
-        revision=alarm.revision,
+        revision=standing.revision,
         acknowledged=None if said is None else moment_text(said["at"], now),
         acknowledged_by=None if said is None else said["by"],
         shelved_until=None if aside["shelved_until"] is None else moment_text(aside["shelved_until"], now),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from sqlalchemy import Engine
 
 from cloud.farms import unit_import, units
 from cloud.tenancy import Scope, ScopedSession
+from tests.cloud.batches import TOKENS
 from vuong.command import main
 
 NEW = [
@@ -102,8 +104,11 @@ def test_units_are_those_of_the_day(filled: Engine) -> None:
 def test_figures_of_old_units_become_those_of_new_ones(filled: Engine) -> None:
     with ScopedSession(filled, Scope.of("coop-a")) as session:
         tonnes = {"92": 10.0, "94": 100.0, "95": 40.0, "77": 5.0}
-        assert units.convert(session, tonnes, "province") == ({"92": pytest.approx(100.0), "96": pytest.approx(50.0)}, ["77"])
-        means, _ = units.convert(session, {"92": 30.0, "94": 20.0, "95": 31.0}, "province", total=False)
+        assert units.convert(session, tonnes, "province", "province") == (
+            {"92": pytest.approx(100.0), "96": pytest.approx(50.0)},
+            ["77"],
+        )
+        means, _ = units.convert(session, {"92": 30.0, "94": 20.0, "95": 31.0}, "province", "province", total=False)
         assert means["92"] == pytest.approx((30 + 0.9 * 20) / 1.9)
         assert means["96"] == pytest.approx((31 + 0.1 * 20) / 1.1)
 
@@ -111,9 +116,25 @@ def test_figures_of_old_units_become_those_of_new_ones(filled: Engine) -> None:
 def test_areas_weigh_where_nobody_made_a_list(filled: Engine) -> None:
     assert unit_import.crosswalk_by_area(filled, "district", "province") == 3
     with ScopedSession(filled, Scope.of("coop-a")) as session:
-        found, unknown = units.convert(session, {"941": 7.0, "954": 100.0, "950": 1.0}, "district")
+        found, unknown = units.convert(session, {"941": 7.0, "954": 100.0, "950": 1.0}, "district", "province")
     assert found == {"92": pytest.approx(7 + 25), "96": pytest.approx(75)}
     assert unknown == ["950"]
+
+
+def test_a_crosswalk_to_one_level_leaves_that_to_another(filled: Engine, folder: Path, client: httpx.Client) -> None:
+    (folder / "fine.csv").write_text("level,old,new_level,new,weight\nprovince,94,commune,31510,1\n")
+    assert unit_import.import_crosswalk(filled, folder / "fine.csv") == 1
+    with ScopedSession(filled, Scope.of("coop-a")) as session:
+        assert units.convert(session, {"94": 10.0}, "province", "commune") == ({"31510": 10.0}, [])
+        assert units.convert(session, {"94": 10.0}, "province", "province")[0] == {"92": pytest.approx(9), "96": pytest.approx(1)}
+    headers = {"Authorization": f"Bearer {TOKENS['gw-a']}"}
+    told = client.get("/api/v1/units/94/successors", headers=headers).json()
+    assert [(row["level"], row["code"], row["weight"]) for row in told] == [
+        ("commune", "31510", 1.0),
+        ("province", "92", 0.9),
+        ("province", "96", 0.1),
+    ]
+    assert client.get("/api/v1/units/77/successors", headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # arithmetic on one store; the queries are tested on both
@@ -121,7 +142,7 @@ def test_a_total_stays_the_same(filled: Engine) -> None:
     @given(st.dictionaries(st.sampled_from(["92", "94", "95"]), st.floats(0, 1e9)))
     def check(values: dict[str, float]) -> None:
         with ScopedSession(filled, Scope.of("coop-a")) as session:
-            found, _ = units.convert(session, values, "province")
+            found, _ = units.convert(session, values, "province", "province")
         assert sum(found.values()) == pytest.approx(sum(values.values()))
 
     check()
@@ -143,7 +164,7 @@ def test_a_wrong_file_is_told_and_changes_nothing(filled: Engine, folder: Path, 
     with pytest.raises(unit_import.UnitError, match="cannot be read"):
         unit_import.import_list(filled, folder / "nowhere.json", before=False)
     with ScopedSession(filled, Scope.everything()) as session:
-        assert units.convert(session, {"94": 10.0}, "province")[0]["92"] == pytest.approx(9)
+        assert units.convert(session, {"94": 10.0}, "province", "province")[0]["92"] == pytest.approx(9)
     url = filled.url.render_as_string(hide_password=False)
     assert main(["cloud", "units", "--list", str(folder / "new.json"), "--database", url]) == 0
     assert "3 units" in capsys.readouterr().err
