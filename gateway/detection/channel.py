@@ -75,7 +75,6 @@ class Channel(Remembered):
         "level",
         "log",
         "long_noise",
-        "moved",
         "noise",
         "offset",
         "one_sided",
@@ -113,7 +112,7 @@ class Channel(Remembered):
         self.offset = 0.0
         self.bad = self.calm = 0
         self.was_flat = False
-        self.step = self.excursion = self.moved = 0.0
+        self.step = self.excursion = 0.0
         self.shape = Shape()
         self.runs = Repeats()
         self.usual = Usual(quantity)
@@ -191,18 +190,16 @@ class Channel(Remembered):
         if self.one_sided and error > 0:
             size /= s.RISE
         self.step = size
-        self._take_shape(value, local, floor)
+        self._take_shape(value, local)
         self.value = value
         return True
 
-    def _take_shape(self, value: float, local: float, floor: float) -> None:
+    def _take_shape(self, value: float, local: float) -> None:
         """Measure the shape of the last values in units of noise."""
         shape, small = self.shape, s.NOISE_FLOOR_SPIKE * self.long_noise
         small = (local if local > small else small) + 1e-9
         shape.take(value, small)
         self.excursion = shape.height / (small * s.RISE if self.one_sided and shape.above else small)
-        moved = (shape.stepped if shape.stepped > 0 else -shape.stepped) / (floor + 1e-9)
-        self.moved = moved if moved < 3.0 else 3.0
 
     def _note_silence(self, time: int) -> None:
         """Note when a probe comes back that was not heard for so long that nothing is known of it any more."""

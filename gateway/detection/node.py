@@ -87,24 +87,10 @@ class Node:
     def _together(self, seen: list[Channel], values: Mapping[str, float], hour: int) -> tuple[float, float]:
         """Return the evidence of the whole node: that it repeats its values, and that several quantities stepped at once."""
         held, repeated, together = 0.0, 0, 0.0
-        moved, count = 0.0, 0
-        salts, salt_count = 0.0, 0
         for channel in seen:
             together += channel.share()
-            if channel.one_sided:
-                salts += channel.moved
-                salt_count += 1
-            else:
-                moved += channel.moved
-                count += 1
-        for channel in seen:
-            # salinity is worked out of conductivity: neither says anything new of the other
-            if channel.one_sided:
-                others, among = moved, count
-            else:
-                others, among = moved + salts - channel.moved, count + salt_count - 1
             equal = values[channel.quantity] == channel.raw
-            surprise = channel.runs.take(hour, _activity(others / among) if among else -1, equal=equal)
+            surprise = channel.runs.take(hour, equal=equal)
             if equal:
                 held += surprise
                 repeated += 1
@@ -139,11 +125,6 @@ class Node:
         for quantity in names:
             channel = self.channels[quantity] = Channel(quantity)
             at += channel.restore(numbers[at:])
-
-
-def _activity(moved: float) -> int:
-    """Return the class of how much the other quantities moved, in units of their noise."""
-    return 0 if moved < 0.3 else 1 if moved < 0.7 else 2 if moved < 1.2 else 3
 
 
 def _two_largest(seen: list[Channel]) -> tuple[tuple[float, Channel | None], tuple[float, Channel | None]]:

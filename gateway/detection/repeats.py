@@ -13,7 +13,7 @@ _LOG_HIGH: Final = -log(0.97)
 
 
 class Repeats(Remembered):
-    """What is usual of one channel: how often it repeats itself lately, at this hour, and while the other quantities move as they do now.
+    """What is usual of one channel: how often it repeats itself lately, and at this hour.
 
     Attributes
     ----------
@@ -21,28 +21,24 @@ class Repeats(Remembered):
     stuck : how unlikely the run is, in nats
     """
 
-    __slots__ = ("always", "at_activity", "by_hour", "lately", "run", "stuck", "taken")
+    __slots__ = ("by_hour", "lately", "run", "stuck")
 
     def __init__(self) -> None:
         self.run = 0
         self.stuck = 0.0
         self.lately = 0.3
         self.by_hour = [0.3] * 24
-        self.always = 0.3
-        self.at_activity = [0.3] * 4
-        self.taken = 0
 
     def restart(self) -> None:
         """Begin a new run."""
         self.run, self.stuck = 0, 0.0
 
-    def take(self, hour: int, activity: int, *, equal: bool) -> float:
+    def take(self, hour: int, *, equal: bool) -> float:
         """Take whether the next value is equal to the last one.
 
         Parameters
         ----------
         hour : of the local solar day
-        activity : how much the other quantities of the node moved meanwhile, 0 (at rest) to 3; -1 where there is no other
         equal : to the value before
 
         Returns
@@ -51,31 +47,14 @@ class Repeats(Remembered):
             how unlikely it is, in nats, that this value repeats the last ones (three at most)
         """
         lately, by_hour = self.lately, self.by_hour
-        surprise = 0.0
         if equal:
             self.run += 1
             often = lately if lately > by_hour[hour] else by_hour[hour]
-            often = 0.03 if often < 0.03 else 0.97 if often > 0.97 else often
-            if activity >= 0:
-                moving, always = self.at_activity[activity], self.always
-                odds = often / (1.0 - often) * (moving * (1.0 - always) / ((1.0 - moving) * always)) ** s.ACTIVITY_WEIGHT
-                often = odds / (1.0 + odds)
             self.stuck += _LOG_LOW if often < 0.03 else _LOG_HIGH if often > 0.97 else -log(often)
         else:
             self.run, self.stuck = 0, 0.0
         if self.run <= s.LEARNABLE_RUN:
             repeated = 1.0 if equal else 0.0
             by_hour[hour] += (repeated - by_hour[hour]) / s.REPEAT_MEMORY_HOUR
-            if activity >= 0:
-                self._learn(activity, 0.99 if equal else 0.01)
-            lately_now = lately + (repeated - lately) / s.REPEAT_MEMORY
-            self.lately = lately_now
-        if equal:
-            surprise = -(self.run if self.run < 3 else 3) * log(lately if lately > 0.02 else 0.02)
-        return surprise
-
-    def _learn(self, activity: int, repeated: float) -> None:
-        if self.taken < s.ACTIVITY_MEMORY:
-            self.taken += 1
-        self.always += (repeated - self.always) / (self.taken + 10.0)
-        self.at_activity[activity] += (repeated - self.at_activity[activity]) / (0.3 * self.taken + 10.0)
+            self.lately = lately + (repeated - lately) / s.REPEAT_MEMORY
+        return -(self.run if self.run < 3 else 3) * log(lately if lately > 0.02 else 0.02) if equal else 0.0

@@ -57,11 +57,9 @@ SALTS: Final = frozenset({"conductivity", "salinity"})
 RISE: Final = 1.95
 
 # Stuck.
-STUCK_HOURS: Final = 2.9  # shortest run of equal values that is looked at
+STUCK_HOURS: Final = 3.4  # shortest run of equal values that is looked at
 REPEAT_MEMORY: Final = 44.2  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
-ACTIVITY_WEIGHT: Final = 0.6  # exponent of the odds that the movement of the other quantities gives
-ACTIVITY_MEMORY: Final = 1000  # samples
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
 
 # Together.

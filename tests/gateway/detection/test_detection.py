@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.detection import OxygenBalance
-from gateway.detection.repeats import Repeats
 from vuong.flags import Flag
 
 from .conftest import DAY, NODE, STEP, Bench, Rows, flags, keys, readings
@@ -79,22 +78,6 @@ def test_an_excursion_needs_more_proof_while_another_quantity_makes_one_too(benc
         return last.assessments["temperature"].score
 
     assert seen(temperature=0.5) > 1.1 * seen(temperature=0.5, ph=0.3, do=1.0)
-
-
-def test_a_stuck_probe_tells_sooner_while_the_other_quantities_move() -> None:
-    """The same probe and the same run of equal values: what the others did meanwhile is all that differs."""
-
-    def stuck(activity: int) -> float:
-        runs = Repeats()
-        for i in range(600):
-            # repeats half the time in water at rest, hardly ever in water that moves
-            moving = 3 if i % 3 else 0
-            runs.take(i % 24, moving, equal=i % 2 == 0 if moving == 0 else i % 23 == 0)
-        for _ in range(8):
-            runs.take(5, activity, equal=True)
-        return runs.stuck
-
-    assert stuck(3) > 1.3 * stuck(0)
 
 
 def test_a_probe_that_comes_back_after_half_a_year_is_doubted_for_a_day(bench: Bench) -> None:
