@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
@@ -104,22 +104,12 @@ class Session:
             task = bar.add_task(self.text(key), total=total)
             yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
-    @contextmanager
-    def waiting(self) -> Iterator[Callable[..., None]]:
-        """Show on standard error what is waited for; call what is yielded with a text's key and its numbers."""
-        with ExitStack() as shown:
-
-            def tell(key: str, /, **numbers: object) -> None:
-                sentence = self.text(key, **numbers)
-                _LOG.info("%s", sentence)
-                if self.as_json:
-                    return
-                if self.errors.is_terminal:
-                    shown.enter_context(self.errors.status(_plain(sentence)))
-                else:
-                    self.errors.print(sentence, markup=False)
-
-            yield tell
+    def waiting(self, key: str, /, **numbers: object) -> None:
+        """Tell people on standard error what is waited for."""
+        sentence = self.text(key, **numbers)
+        _LOG.info("%s", sentence)
+        if not self.as_json:
+            self.errors.print(sentence, markup=False)
 
 
 def _log_to(workspace: Workspace, mask: Mask) -> logging.Handler:

@@ -64,10 +64,8 @@ async def awake(session: Session, gateway: Gateway, node: str, wait: float | Non
     found = RemoteNode(gateway, node)
     await gateway.gather()
     longest = patience(session.workspace, node, gateway, wait)
-    with session.waiting() as tell:
-        await found.reach(
-            longest, lambda: tell("link.waiting", node=node, until=moment(SystemClock().now() + longest, "%H:%M:%S"))
-        )
+    until = moment(SystemClock().now() + longest, "%H:%M:%S")
+    await found.reach(longest, lambda: session.waiting("link.waiting", node=node, until=until))
     return found
 
 

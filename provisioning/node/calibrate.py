@@ -21,7 +21,10 @@ from vuong.water import ph
 METHODS: Final = {"ph": ("buffers",), "do": ("air", "zero"), "conductivity": ("standard",), "temperature": ("reference",)}
 _DEFAULT_POINTS: Final = {"buffers": "7.00,4.01", "air": "100", "zero": "0"}
 _MOST: Final = {"buffers": 3, "air": 1, "zero": 1, "standard": 2, "reference": 1}
-_DIGITS: Final = {"slope": 1, "offset": 2, "factor": 3, "zero": 2}
+_DIGITS: Final = {"slope": 1, "factor": 3, "air": 1, "air_temperature": 1}
+# Units of the numbers that a calibration consists of; offset and zero point are in the probe's own.
+_UNITS: Final = {"slope": "%", "factor": "×", "air": "mV", "air_temperature": "°C"}
+_OFFSETS: Final = {"ph": "mV", "do": "", "conductivity": "mS/cm", "temperature": "°C"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,21 @@ def true_value(point: Wanted, method: str, temperature: float) -> float:
         raise Failure("buffer_temperature", problem=error) from None
 
 
-async def _overview(line: Line, session: Session) -> None:
+async def _overview(line: Line, session: Session, quantity: str) -> None:
     for entry in (await line.ask("calibrations"))["calibrations"]:
-        when = moment(entry["time"], "%d/%m/%Y") if entry.get("time") else "-"
-        state = session.text(f"calibration.{entry.get('state') or 'unknown'}")
-        session.say("calibrate.state", quantity=text(f"quantity.{entry['quantity']}", session.language), state=state, when=when)
+        if entry["quantity"] == quantity:
+            when = moment(entry["time"], "%d/%m/%Y") if entry.get("time") else "-"
+            state = session.text(f"calibration.{entry.get('state') or 'unknown'}")
+            session.say("calibrate.state", quantity=text(f"quantity.{quantity}", session.language), state=state, when=when)
 
 
-def _numbers(names: list[str], values: list[float], language: str) -> str:
-    return " · ".join(f"{name} {number(v, _DIGITS.get(name, 2), language)}" for name, v in zip(names, values, strict=False))
+def _numbers(quantity: str, names: list[str], values: list[float], session: Session) -> str:
+    """Return what a calibration consists of, with its units: slope in percent, offset in mV, and so on."""
+    found = []
+    for name, value in zip(names, values, strict=False):
+        unit = _UNITS.get(name) or _OFFSETS[quantity]
+        found.append(f"{session.text(f'number.{name}')} {number(value, _DIGITS.get(name, 2), session.language)} {unit}".rstrip())
+    return " · ".join(found)
 
 
 def _localised(reply: dict[str, Any], language: str) -> dict[str, object]:
@@ -165,7 +174,7 @@ async def _run(arguments: argparse.Namespace, session: Session) -> int:
     operator = arguments.operator or await talk.ask("calibrate.operator", getpass.getuser())
     lot = arguments.lot or await talk.ask("calibrate.lot", "")
     async with opened(arguments, session) as line:
-        await _overview(line, session)
+        await _overview(line, session, quantity)
         points, temperature = await _points(line, session, talk, quantity, method, asked, arguments)
         message: dict[str, Any] = {
             "quantity": quantity,
@@ -178,8 +187,8 @@ async def _run(arguments: argparse.Namespace, session: Session) -> int:
         message |= {name: value for name in ("salinity", "pressure") if (value := getattr(arguments, name)) is not None}
         judged = await _judged(line, session, message, dry_run=True)
         names = list(judged["names"])
-        session.say("calibrate.before", numbers=_numbers(names, judged["before"], session.language))
-        session.say("calibrate.after", numbers=_numbers(names, judged["after"], session.language))
+        session.say("calibrate.before", numbers=_numbers(quantity, names, judged["before"], session))
+        session.say("calibrate.after", numbers=_numbers(quantity, names, judged["after"], session))
         if quantity == "ph" and names == ["slope", "offset"]:
             session.say(f"condition.{ph.condition(*judged['after'])}")
         keep = not arguments.dry_run and await talk.agreed()

@@ -104,9 +104,8 @@ async def _remote(arguments: argparse.Namespace, session: Session) -> None:
             message = changed(message, assignment, FIELDS)
         message["version"] = 1 + max(int(kept.get("version", 0)), int(status.get("config") or 0))
         longest = patience(session.workspace, node, gateway, arguments.wait)
-        with session.waiting() as tell:
-            tell("config.waiting", node=node, until=moment(SystemClock().now() + longest, "%H:%M:%S"))
-            await taken(gateway, node, message, longest)
+        session.waiting("config.waiting", node=node, until=moment(SystemClock().now() + longest, "%H:%M:%S"))
+        await taken(gateway, node, message, longest)
         session.say("config.taken", node=node, version=message["version"])
         _show(session, message)
         session.result({"ok": True, "node": node, "config": message, "taken": message["version"]})

@@ -83,9 +83,8 @@ async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Pac
         await asyncio.sleep(0)  # it listens before the node is told to start anew
         with suppress_silence():  # it may be on its way already
             await line.ask("restart")
-        with session.waiting() as tell:
-            tell("update.proving", node=node, until=moment(SystemClock().now() + arguments.prove))
-            await proving
+        session.waiting("update.proving", node=node, until=moment(SystemClock().now() + arguments.prove))
+        await proving
     finally:
         proving.cancel()
     session.say("update.proved", node=node, version=what.version)
