@@ -194,6 +194,18 @@ def test_the_primary_is_killed_under_load_and_nothing_acknowledged_is_lost(tmp_p
             # The machine comes back: it follows, and what it had and the other has not is taken from it, not added.
             primary.start()
             wait_for(lambda: primary.role() == "sync", 90, "the old primary's return")
+            # A planned change of roles, as for maintenance, under load too.
+            more = [Uplink(server, boot, 60, rows=20, seconds=90) for boot in (10, 11)]
+            for gateway in more:
+                gateway.start()
+            wait_for(lambda: min(gateway.acknowledged for gateway in more) >= 5, 30, "the load")
+            roles = {"leader": standby.name, "candidate": primary.name}
+            assert httpx.post(f"http://127.0.0.1:{standby.api}/switchover", json=roles, timeout=60).status_code == 200
+            wait_for(lambda: primary.role() == "master", 60, "the change of roles")
+            for gateway in more:
+                gateway.join()
+            assert [gateway.acknowledged for gateway in more] == [60] * 2
+            gateways += more
             rows = held(url)
             assert len(rows) == len(set(rows))
             assert set(rows) == set.union(*(gateway.expected() for gateway in gateways))
