@@ -64,7 +64,8 @@ def _ezo(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG0
 
 
 def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
-    from firmware.probes.ads1115 import Ads1115, AnalogPh  # noqa: PLC0415
+    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
+    from firmware.probes.analog_ph import AnalogPh  # noqa: PLC0415
 
     slope, offset = ledger.numbers("ph", 2) or (100.0, 0.0)
     return AnalogPh(
@@ -78,7 +79,8 @@ def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
 
 
 def _galvanic_oxygen(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
-    from firmware.probes.ads1115 import Ads1115, GalvanicOxygen  # noqa: PLC0415
+    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
+    from firmware.probes.galvanic import GalvanicOxygen  # noqa: PLC0415
 
     air, temperature, zero = ledger.numbers("do", 3) or (spec["air"], spec["air_temperature"], 0.0)
     return GalvanicOxygen(
@@ -119,7 +121,7 @@ def _solar(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: AR
 
 
 def _salinity(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.combined import Salinity  # noqa: PLC0415
+    from firmware.probes.salinity import Salinity  # noqa: PLC0415
 
     return Salinity()
 

@@ -7,6 +7,7 @@ Limits: vuong.water.ph (slope below 85 % means a worn electrode); EN ISO 10523 a
 """
 
 from firmware.probes import IN_AIR_BELOW
+from firmware.settling import SETTLED, SETTLED_READINGS, settled
 from vuong.water import oxygen, ph
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
 
-# The most by which the newest readings may differ before a point counts as settled, and how many of them.
-SETTLED = {"ph": 0.5, "do": 0.3, "conductivity": 0.05, "temperature": 0.05}  # mV, mV or mg/L, mS/cm, °C
-SETTLED_READINGS = 6
 _WORST_SLOPE, _BEST_SLOPE = 85.0, 105.0
 _WORST_OFFSET = 60.0  # mV: more than one pH unit
 
@@ -33,12 +31,6 @@ class CalibrationError(Exception):
     def __init__(self, key: str, text: str, **numbers: "float | str") -> None:
         super().__init__(text)
         self.key, self.numbers = key, numbers
-
-
-def settled(quantity: str, readings: "list[float]") -> bool:
-    """Return whether the newest readings agree well enough for a point to be taken."""
-    newest = readings[-SETTLED_READINGS:]
-    return len(newest) == SETTLED_READINGS and max(newest) - min(newest) <= SETTLED[quantity]
 
 
 def check_settled(quantity: str, readings: "list[float]") -> None:

@@ -14,8 +14,9 @@ import gc
 from firmware import files
 from firmware.clock import BoardClock
 from firmware.ledger import DUE, Ledger
+from firmware.modules import drop
 from firmware.probes import IN_AIR_BELOW, OK
-from firmware.shelf import Shelf
+from firmware.shelf import DRIVERS, Shelf
 from firmware.version import VERSION
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
@@ -88,7 +89,7 @@ class Technician:
 
     async def probe(self, message: "Message") -> "Message":
         """Take one reading of a probe, and note it in the quantity's window."""
-        from firmware import calibration  # noqa: PLC0415 (`test` does not need it)
+        from firmware.settling import SETTLED, SETTLED_READINGS, settled  # noqa: PLC0415 (`test` does not need it)
 
         quantity = str(message["quantity"])
         water: "dict[str, float]" = {}
@@ -118,7 +119,7 @@ class Technician:
         if self._mediums.get(quantity) != medium:
             window[:] = []  # lifted out or put in: what came before says nothing of it
         window.append(raw)
-        del window[: -calibration.SETTLED_READINGS]
+        del window[:-SETTLED_READINGS]
         self._mediums[quantity] = medium
         return {
             "quantity": quantity,
@@ -129,20 +130,22 @@ class Technician:
             "medium": medium,
             "readings": len(window),
             "spread": max(window) - min(window) if len(window) > 1 else None,
-            "limit": calibration.SETTLED[quantity],
-            "settled": calibration.settled(quantity, window),
+            "limit": SETTLED[quantity],
+            "settled": settled(quantity, window),
         }
 
     def calibrate(self, message: "Message") -> "Message":
         """Judge a calibration and, unless ``dry_run``, keep it."""
-        from firmware import calibration  # noqa: PLC0415
-
         quantity = str(message["quantity"])
         found = [probe for probe in self._probes() if probe.quantity == quantity and hasattr(probe, "raw")]
         if not found:
             raise ValueError(f"this node has no probe for {quantity!r} that can be calibrated")
         before: "list[float]" = list(found[0].numbers)
         names: "list[str]" = list(found[0].names)
+        found.clear()
+        drop(*DRIVERS)  # what judges needs the memory
+        from firmware import calibration  # noqa: PLC0415
+
         try:
             calibration.check_settled(quantity, self._windows.get(quantity, []))
             after = calibration.judge(message, before, names, self._mediums.get(quantity))
@@ -170,6 +173,7 @@ class Technician:
     async def test(self, message: "Message") -> "Message":  # noqa: ARG002
         """Test everything."""
         told: "Message" = {"firmware": VERSION, "probes": await self_test(self._probes())}
+        drop(*DRIVERS)
         told["supply"] = None
         if "battery_pin" in self._config:
             from firmware.supply import Supply  # noqa: PLC0415

@@ -1,7 +1,6 @@
-"""Probes made of other probes: the median of repeated readings, and salinity from conductivity and temperature."""
+"""What stands around another probe: the median of repeated readings, and the check that it is in water."""
 
-from firmware.probes import IN_AIR_BELOW, NOISY, NOT_IN_WATER, OK, OUT_OF_RANGE
-from vuong.water import salinity
+from firmware.probes import IN_AIR_BELOW, NOISY, NOT_IN_WATER, OK
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
@@ -38,21 +37,6 @@ class Median:
         if values[n - 1 - n // 4] - values[n // 4] > self._spread:
             return None, unit, NOISY
         return (values[n // 2] if n % 2 else (values[n // 2 - 1] + values[n // 2]) / 2), unit, OK
-
-
-class Salinity:
-    """Practical salinity of the sample's conductivity and temperature (PSS-78)."""
-
-    quantity = "salinity"
-
-    async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
-        """Compute it from the readings before; see `firmware.probes`."""
-        if "conductivity" not in water or "temperature" not in water:
-            return None, "‰", "no conductivity or temperature"
-        try:
-            return salinity.from_conductivity(water["conductivity"], water["temperature"]), "‰", OK
-        except ValueError:
-            return None, "‰", OUT_OF_RANGE
 
 
 class InWater:

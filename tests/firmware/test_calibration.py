@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware import calibration, probes
+from firmware import calibration, probes, settling
 from firmware.calibration import CalibrationError
 from firmware.ledger import Ledger
 from firmware.probes.combined import InWater
@@ -86,9 +86,9 @@ def test_temperature() -> None:
 
 
 def test_a_point_is_taken_only_when_the_reading_has_settled() -> None:
-    assert not calibration.settled("ph", [0.1] * 5)
-    assert calibration.settled("ph", [30.0, 10.0, 0.1, 0.2, 0.1, 0.3, 0.2, 0.1])
-    assert not calibration.settled("ph", [0.1, 0.2, 0.3, 0.4, 0.5, 0.7])
+    assert not settling.settled("ph", [0.1] * 5)
+    assert settling.settled("ph", [30.0, 10.0, 0.1, 0.2, 0.1, 0.3, 0.2, 0.1])
+    assert not settling.settled("ph", [0.1, 0.2, 0.3, 0.4, 0.5, 0.7])
 
 
 def test_the_wrong_medium_is_noticed() -> None:

@@ -10,12 +10,15 @@ import pytest
 
 from firmware import probes
 from firmware.probes.adc import MotorCurrent, Voltage
-from firmware.probes.ads1115 import Ads1115, AnalogPh, ConverterError, GalvanicOxygen
-from firmware.probes.combined import Median, Salinity
+from firmware.probes.ads1115 import Ads1115, ConverterError
+from firmware.probes.analog_ph import AnalogPh
+from firmware.probes.combined import Median
 from firmware.probes.ds18b20 import Ds18b20, crc8
 from firmware.probes.ezo import CIRCUITS, Ezo
+from firmware.probes.galvanic import GalvanicOxygen
 from firmware.probes.level import Level
 from firmware.probes.modbus import REGISTERS, Bus, ModbusProbe, crc16
+from firmware.probes.salinity import Salinity
 from firmware.technician import self_test
 from vuong.quantities import QUANTITIES
 from vuong.water import oxygen

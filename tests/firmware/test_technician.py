@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware import assembly
-from firmware.calibration import SETTLED_READINGS
 from firmware.certificate import until
 from firmware.ledger import Ledger
 from firmware.probes.corrected import NEUTRAL, Corrected
 from firmware.probes.ezo import Ezo
+from firmware.settling import SETTLED_READINGS
 from firmware.technician import Technician
 from vuong.quantities import QUANTITIES
 
