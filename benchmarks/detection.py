@@ -21,7 +21,7 @@ import json
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import process_time
@@ -243,11 +243,11 @@ def _height(values: np.ndarray, at: int, width: int) -> float:
 
 
 def visible(series: Path, flags_file: Path, labels: Path) -> list[tuple[str, str, int, int, int, int]]:
-    """Return what any test could see at one false alarm a month, by kind and quantity.
+    """Return what any test of a single series by its size could see at one false alarm a month, by kind and quantity.
 
-    An injected fault counts as visible where its size is larger than what the same probe, outside all faults, reaches about once a month:
-    height of one or two values over the line beside them (spike), mean second difference of eight values (burst), equal values in a row
-    within four hours (stuck).
+    An injected fault counts as visible where its size, as it is or over the mean change of the day before, is larger than what the same probe,
+    outside all faults, reaches about once a month: height of one or two values over the line beside them (spike), mean second difference of eight
+    values (burst), equal values in a row within four hours (stuck).
 
     Returns
     -------
@@ -269,27 +269,33 @@ def visible(series: Path, flags_file: Path, labels: Path) -> list[tuple[str, str
         month = max(1, round((~faulty).sum() / 2880))  # values a month: 15 min
         second = np.abs(np.diff(values, 2, prepend=np.nan, append=np.nan))
         rough = pd.Series(second).rolling(8).mean().to_numpy()
-        calm = rough[~faulty & ~np.isnan(rough)][::8]  # windows that do not overlap
+        local = pd.Series(np.abs(np.diff(values, prepend=np.nan))).rolling(96, min_periods=24).mean().shift(9).to_numpy() + 1e-3
+        windows = np.flatnonzero(~faulty & ~np.isnan(rough))[::8]  # that do not overlap
         heights = {
-            w: [_height(values, i, w) for i in range(8, len(values) - 8) if not faulty[i - 1 : i + w + 1].any()] for w in (1, 2)
+            w: {i: _height(values, i, w) for i in range(8, len(values) - 8) if not faulty[i - 1 : i + w + 1].any()}
+            for w in (1, 2)
         }
         runs = np.diff(np.flatnonzero(np.r_[True, (np.diff(values) != 0) | faulty[1:]]))
-        limits = {
-            "spike": [np.sort(heights[w])[-month] for w in (1, 2)],
-            "burst": [np.sort(calm)[-month]],
-            "stuck": [np.sort(runs)[-month]],
-        }
-        for kind, limit in limits.items():
+
+        def limit_of(sizes: Iterable[float], month: int = month) -> float:
+            return float(np.sort(np.nan_to_num(list(sizes)))[-month])
+
+        tall = {w: (limit_of(h.values()), limit_of(size / local[i] for i, size in h.items())) for w, h in heights.items()}
+        rugged = limit_of(rough[windows]), limit_of(rough[windows] / local[windows])
+        still = limit_of(runs)
+        for kind in ("spike", "burst", "stuck"):
             count = [0, 0, 0, 0]
             for event in events[events["kind"] == kind].itertuples():
                 begin, end = frame.index.searchsorted([event.start, event.end])
                 width = min(end - begin + 1, 2)
                 if kind == "spike":
-                    seen = _height(values, begin, width) > limit[width - 1]
+                    size, limits = _height(values, begin, width), tall[width]
+                    seen = size > limits[0] or size / local[begin] > limits[1]
                 elif kind == "burst":
-                    seen = np.nanmax(rough[begin + 4 : begin + 9], initial=0.0) > limit[0]
+                    size = np.nanmax(rough[begin + 4 : begin + 9], initial=0.0)
+                    seen = size > rugged[0] or size / local[begin] > rugged[1]
                 else:
-                    seen = min(end - begin + 1, WITHIN["stuck"]) > limit[0]
+                    seen = min(end - begin + 1, WITHIN["stuck"]) > still
                 last = (
                     event.end + pd.Timedelta(minutes=15)
                     if kind == "spike"
