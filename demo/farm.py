@@ -103,7 +103,7 @@ def make(ponds: int) -> Farm:
     return Farm(coops, tuple(rows), people)
 
 
-def write_gateway(farm: Farm, coop: Coop, directory: Path, *, broker: int, cloud: str) -> Path:
+def write_gateway(farm: Farm, coop: Coop, directory: Path, *, broker: int, cloud: str, lan: int) -> Path:
     """Write one co-op's gateway configuration and its token; return the configuration's path."""
     home = directory / coop.gateway
     home.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,9 @@ def write_gateway(farm: Farm, coop: Coop, directory: Path, *, broker: int, cloud
         "[cloud]",
         f'url = "{cloud}"',
         f'token_file = "{token}"',
+        "[lan]",
+        'host = "127.0.0.1"',
+        f"port = {lan}",
     ]
     for pond in ponds:
         neighbours = ", ".join(f'"{other.id}"' for other in ponds if other is not pond)

@@ -53,6 +53,7 @@ async def run(options: Options) -> int:
         factor=options.factor,
         port=options.port or (_WEB_PORT if _is_free(_WEB_PORT) else 0),
         replay=options.replay,
+        lan=options.seconds is None,  # who sets a time wants figures, not pages
     )
     broker = "amqtt" if system.broker_command[0] == sys.executable else "Mosquitto"
     _say(options, "starting", broker=broker, gateways=len(system.farm.coops), ponds=options.ponds)
@@ -90,6 +91,8 @@ def _tell(options: Options, system: System) -> None:
     for person in system.farm.people:
         role = text(f"demo.role.{person.role}", options.language, folder="demo")
         _say(options, "login", login=person.login, password=person.password, name=person.name, role=role)
+    for page in system.pages:
+        _say(options, "page", coop=page.coop, address=page.address, pin=page.pin)
     if system.events:
         minutes = round(12 * 60 / options.factor)
         _say(options, "story", factor=f"{options.factor:g}", now=moment(system.clock.now()), minutes=minutes)

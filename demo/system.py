@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import httpx
 
@@ -28,6 +29,14 @@ class StartError(Exception):
     def __init__(self, name: str, log: Path) -> None:
         super().__init__(f"{name} did not start; see {log}")
         self.name, self.log = name, log
+
+
+class Page(NamedTuple):
+    """A gateway's page on its own network: the co-op's name, its address, the PIN of this run."""
+
+    coop: str
+    address: str
+    pin: str
 
 
 class System:
@@ -63,11 +72,14 @@ class System:
         history: int = 10 * 86400,
         interval: int = 300,
         told: Callable[[farm.Farm, int], Sequence[story.Event]] | None = story.events,
+        lan: bool = False,
     ) -> None:
         self.directory = directory
         self.farm = farm.make(ponds)
+        self.pages: list[Page] = []
+        self._lan = lan
         self.start = round(start)
-        broker_port, spare = _free_ports(2)
+        broker_port, spare, *self._lan_ports = _free_ports(2 + len(self.farm.coops))
         self.broker_port = broker_port
         self.web_port = port or spare
         self.address = f"http://127.0.0.1:{self.web_port}"
@@ -103,8 +115,8 @@ class System:
         self.clock = ScaledClock(anchor=time.time(), start=self.start, factor=self._factor)
         serve = _vuong("cloud", "serve", "--port", str(self.web_port), "--database", database, "--clock", self.clock.spec())
         cloud = self.tree.add("cloud", serve)
-        for coop in self.farm.coops:
-            config = farm.write_gateway(self.farm, coop, self.directory, broker=self.broker_port, cloud=self.address)
+        for coop, port in zip(self.farm.coops, self._lan_ports, strict=True):
+            config = farm.write_gateway(self.farm, coop, self.directory, broker=self.broker_port, cloud=self.address, lan=port)
             self.tree.add(coop.gateway, _vuong("gateway", "run", "--config", str(config), "--clock", self.clock.spec()))
         if not await self._answers():
             raise StartError("cloud", cloud.log)
@@ -122,7 +134,25 @@ class System:
             nodes=story.nodes(self.farm),
             events=self.events,
         )
+        if self._lan:
+            self.pages = await asyncio.gather(*(self._page(c, p) for c, p in zip(self.farm.coops, self._lan_ports, strict=True)))
         self.tree.add("nodes", [sys.executable, "-m", "demo.nodes", str(story.write(spec, self.directory / "nodes.json"))])
+
+    async def _page(self, coop: farm.Coop, port: int) -> Page:
+        """Start a gateway's page for phones at the pond, and set the PIN of this run."""
+        config = ("--config", str(self.directory / coop.gateway / "gateway.toml"))
+        while True:
+            pin = f"{secrets.randbelow(10**6):06d}"
+            setting = await asyncio.create_subprocess_exec(
+                *_vuong("gateway", "pin", *config, "--role", "technician"),
+                stdin=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            await setting.communicate(f"{pin}\n".encode())
+            if setting.returncode == 0:  # one that is easy to guess is refused
+                break
+        self.tree.add(f"{coop.gateway}-lan", _vuong("gateway", "lan", *config, "--no-announce", "--clock", self.clock.spec()))
+        return Page(coop.name, f"http://127.0.0.1:{port}", pin)
 
     async def _answers(self) -> bool:
         deadline = time.monotonic() + _STARTUP

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -96,6 +97,23 @@ def _processes_of(directory: Path) -> list[str]:
         if str(directory) in line and process.pid != os.getpid():
             found.append(line)
     return found
+
+
+@pytest.mark.slow
+async def test_each_gateway_has_its_page_at_the_pond(tmp_path: Path) -> None:
+    async with System(tmp_path, ponds=3, start=START, factor=600.0, history=0, told=None, lan=True) as system:
+        assert len(system.pages) == len(system.farm.coops)
+        page = system.pages[0]
+        async with httpx.AsyncClient(base_url=page.address) as phone:
+            for _ in range(200):
+                try:
+                    entered = await phone.post("/api/v1/devices", json={"pin": page.pin, "name": "phone"})
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+            phone.headers["Authorization"] = f"Bearer {entered.json()['token']}"
+            assert (await phone.get("/api/v1/me")).json()["role"] == "technician"
+            assert (await phone.get("/api/v1/ponds")).json()
 
 
 @pytest.mark.slow
