@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from contextlib import nullcontext
@@ -112,6 +113,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
+    # What is there by now stays for good: the collector need not walk through it again while a hundred thousand values are read.
+    gc.collect()
+    gc.freeze()
     # On PostgreSQL `vuong cloud work` runs the jobs, so that workers that serve stay without state; on SQLite one process does.
     runs_jobs = file is not None and (only is None or "telemetry" in only)
     with embedded(work) if runs_jobs else nullcontext():
