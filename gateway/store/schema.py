@@ -95,7 +95,7 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
             raise StoreError(f"{path} is of version {version}, this gateway knows {VERSION}; update the gateway")
         if version < VERSION:
             connection.executescript(
-                f"BEGIN; {_TABLES} {journal.TABLES} {escalation.TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {_TABLES} {journal.TABLES} {escalation.TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
             )
         _add_quantities(connection)
     except sqlite3.Error as error:
@@ -106,10 +106,19 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
 
 
 def _add_quantities(connection: sqlite3.Connection) -> None:
-    """Add the columns of quantities that the table has not got yet."""
+    """Add the columns of quantities that the table has not got yet; gateway and LAN page may come to it at the same moment."""
+    if not _lacking(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for column in _lacking(connection):
+            connection.execute(f"ALTER TABLE samples ADD COLUMN {column} {'INTEGER' if column.endswith('_flag') else 'REAL'}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _lacking(connection: sqlite3.Connection) -> list[str]:
     present = {row[1] for row in connection.execute("PRAGMA table_info(samples)")}
-    for name in QUANTITY_NAMES:
-        if name not in present:
-            connection.execute(f"ALTER TABLE samples ADD COLUMN {name} REAL")
-        if f"{name}_flag" not in present:
-            connection.execute(f"ALTER TABLE samples ADD COLUMN {name}_flag INTEGER")
+    return [column for name in QUANTITY_NAMES for column in (name, f"{name}_flag") if column not in present]
