@@ -32,7 +32,12 @@ LOADS = {
         Load("ESP32 deep sleep with RTC", 0.010, None, "Espressif ESP32 data sheet, table of power modes: 10 µA"),
         Load("regulator, dividers, protection", 0.030, None, "assumed: low-quiescent LDO and 2 MΩ divider"),
         Load("ESP32 awake, radio off", 40.0, 4.0, "Espressif ESP32 data sheet, modem sleep 20–68 mA"),
-        Load("ESP32 Wi-Fi: join, MQTT, TLS", 120.0, 6.0, "Espressif ESP32 data sheet, 95–240 mA on air; 6 s assumed"),
+        Load(
+            "ESP32 Wi-Fi: join, MQTT, TLS",
+            120.0,
+            6.5,
+            "Espressif ESP32 data sheet, 95–240 mA on air; 6 s assumed, 0.5 s listening",
+        ),
         Load("DS18B20", 1.5, 1.0, "Analog Devices DS18B20 data sheet: 1 mA typical, 1.5 mA at most"),
         Load(
             "analog pH and galvanic DO boards, ADS1115", 15.0, 4.0, "assumed from makers' pages: 5–10 mA a board; ADS1115 0.2 mA"
@@ -42,7 +47,12 @@ LOADS = {
         Load("ESP32 deep sleep with RTC", 0.010, None, "Espressif ESP32 data sheet, table of power modes: 10 µA"),
         Load("regulator, dividers, protection", 0.030, None, "assumed: low-quiescent LDO and 2 MΩ divider"),
         Load("ESP32 awake, radio off", 40.0, 15.0, "Espressif ESP32 data sheet, modem sleep 20–68 mA"),
-        Load("ESP32 Wi-Fi: join, MQTT, TLS", 120.0, 6.0, "Espressif ESP32 data sheet, 95–240 mA on air; 6 s assumed"),
+        Load(
+            "ESP32 Wi-Fi: join, MQTT, TLS",
+            120.0,
+            6.5,
+            "Espressif ESP32 data sheet, 95–240 mA on air; 6 s assumed, 0.5 s listening",
+        ),
         Load(
             "optical DO on RS485 through a 12 V converter", 130.0, 10.0, "assumed: 0.35 W probe at 85 % from 3.2 V; 8 s warm-up"
         ),

@@ -15,6 +15,8 @@ from firmware.board import eui64
 from firmware.build import build, modules
 from firmware.clock import EARLIEST, BoardClock
 from firmware.ledger import Ledger
+from firmware.modules import drop
+from firmware.shorten import shorten
 from firmware.supply import NORMAL, SAVING, SILENT, Supply
 from firmware.watchdog import Watchdog
 from firmware.wifi import Wifi
@@ -283,3 +285,46 @@ def test_the_image_needs_nothing_that_is_not_in_it(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_private_names_are_shortened_and_nothing_else() -> None:
+    source = (
+        "_LIMIT = 3\n"
+        "class A:\n"
+        "    def __init__(self, value: int) -> None:\n"
+        "        self._value, self.shown = value, f'{value:.1f} of {_LIMIT}'\n"
+        "        self._other: int = _twice(self._value)\n"
+        "    def sum(self) -> str:\n"
+        "        return f'{self._value + self._other} {self.shown}'\n"
+        "def _twice(n: int) -> int:\n"
+        "    return 2 * n\n"
+    )
+    made = shorten(source)
+    assert "_value" not in made
+    assert "_twice" not in made
+    assert "shown" in made
+    spaces: list[dict[str, Any]] = [{}, {}]
+    for space, text in zip(spaces, (source, made), strict=True):
+        exec(text, space)
+    assert spaces[1]["A"](2).sum() == spaces[0]["A"](2).sum() == "6 2.0 of 3"
+    with pytest.raises(ValueError, match="line 1"):
+        shorten("from firmware.node import _secret\n")
+
+
+def test_what_has_done_its_work_is_dropped_on_a_board_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import firmware.probes.ezo as driver
+
+    drop("firmware.probes")
+    assert sys.modules["firmware.probes.ezo"] is driver
+    monkeypatch.setattr("firmware.modules._DROPS", True)
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("firmware.probes")}
+    try:
+        drop("firmware.probes")
+        assert not [name for name in sys.modules if name.startswith("firmware.probes")]
+        assert not hasattr(sys.modules["firmware"], "probes")
+    finally:
+        sys.modules.update(kept)
+        sys.modules["firmware"].probes = kept["firmware.probes"]  # type: ignore[attr-defined]
+        for name, module in kept.items():
+            if "." in name.removeprefix("firmware."):
+                setattr(kept["firmware.probes"], name.rsplit(".", 1)[1], module)

@@ -80,18 +80,19 @@ class Board:
         else:
             (self.folder / "wifi").unlink()
 
-    async def start(self, phase: str = "cycle") -> tuple[int, str]:
-        """Boot once; return how it ended and what it printed."""
+    async def start(self, phase: str = "cycle", files: Path | None = None) -> tuple[int, str]:
+        """Boot once, from flash or from byte code in `files`; return how it ended and what it printed."""
         slot = self.loader.start()
+        config = str(self.folder / "config.json")
+        program = [str(Path(__file__).with_name("from_flash.py")), f"ota_{slot}", "board.romfs", config]
+        if files is not None:
+            program = ["-c", f"import machine, firmware.main; firmware.main.run({config!r})"]
         process = await asyncio.create_subprocess_exec(
             MICROPYTHON,
             "-X",
             f"heapsize={self.heap}",
-            str(Path(__file__).with_name("from_flash.py")),
-            f"ota_{slot}",
-            "board.romfs",
-            str(self.folder / "config.json"),
-            env={"MICROPYPATH": ".frozen", "BOARD": str(self.folder)},
+            *program,
+            env={"MICROPYPATH": f"{files}:{self.folder}/board:.frozen" if files else ".frozen", "BOARD": str(self.folder)},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -294,3 +295,23 @@ async def test_a_node_that_never_sleeps_samples_is_calibrated_and_follows_in_64_
         print(f"\nwith a technician: heap in use at most: {board.peaks()}, {board.stand_ins} B of it the stand-ins")  # noqa: T201
     assert board.stand_ins >= STAND_INS
     assert max(board.most.values()) - board.stand_ins < HEAP
+
+
+async def test_with_its_byte_code_in_the_heap_a_cycle_needs_more(
+    image: Path,  # noqa: F811
+    tmp_path: Path,
+    secured: tuple[Broker, int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The small case, ``.mpy`` files on LittleFS: what a board's stock MicroPython runs, whose heap grows."""
+    broker, tls_port = secured
+    board, gateway = Board(tmp_path, image, tls_port, **encrypted(tmp_path)), Gateway(NODE)
+    board.heap = 96 * 1024
+    board.wifi(there=True)
+    async with gateway.on(broker.port):
+        code, out = await board.start("cycle", files=image)
+        assert code == SLEPT, out
+    assert len(gateway.samples) == 1
+    with capsys.disabled():
+        print(f"\nbyte code in the heap: in use at most: {board.peaks()}")  # noqa: T201
+    assert board.most["cycle"] < board.heap
