@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import psycopg
 from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as BusyError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import Scope as AsgiScope
 
 from cloud.accounts import account_pages, oidc_pages
@@ -55,6 +56,14 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
     return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
 
 
+def _unusable(request: Request, error: Exception) -> Response:
+    del request, error
+    # PostgreSQL holds no NUL in a text, nor a number beyond its column; what gets as far as that names nothing that is there.
+    return JSONResponse(
+        {"detail": "a text or number in the request cannot be stored; leave out NUL signs and send smaller numbers"}, 422
+    )
+
+
 # What can be served apart: a capability's routes by its name.
 CAPABILITIES: Final = {
     "accounts": (accounts_api, accounts_pages, account_pages, oidc_pages),
@@ -77,12 +86,15 @@ def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI
     app = FastAPI(title="Vuông", version="1", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
     app.state.context = context
     app.state.metrics = Metrics(context.engine)
+    if context.hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(context.hosts), www_redirect=False)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_exception_handler(NotSignedInError, _to_sign_in)
     # Samples are written by the drivers themselves, so their own errors come here too.
     for error in (OperationalError, InterfaceError, BusyError, sqlite3.OperationalError, psycopg.OperationalError):
         app.add_exception_handler(error, health.unavailable)
+    app.add_exception_handler(DataError, _unusable)
     app.include_router(health.router)
     for name, routers in CAPABILITIES.items():
         if only is None or name in only:

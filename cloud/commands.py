@@ -108,9 +108,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         clock = parse(arguments.clock)
         work = work_of(engine, clock, arguments)
-        app = create_app(
-            Context(engine, secret_key(file), clock=clock, oidc=Provider.from_environment(), mirrored=work.sink is not None), only
+        context = Context(
+            engine,
+            secret_key(file),
+            clock=clock,
+            oidc=Provider.from_environment(),
+            mirrored=work.sink is not None,
+            hosts=tuple(name.strip() for name in os.environ.get("VUONG_HOSTS", "").split(",") if name.strip()),
         )
+        app = create_app(context, only)
     except ValueError as error:
         raise CommandError(str(error)) from None
     # What is there by now stays for good: the collector need not walk through it again while a hundred thousand values are read.

@@ -31,6 +31,7 @@ class Context:
     wall : the machine's time, by which sign-ins end
     oidc : the OpenID provider through which people may sign in
     mirrored : new samples also go to the mirror's outbox
+    hosts : names by which it may be asked for, all where there are none
     """
 
     engine: Engine
@@ -39,6 +40,7 @@ class Context:
     wall: Clock = field(default_factory=SystemClock)
     oidc: Provider | None = None
     mirrored: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 class NotSignedInError(Exception):

@@ -80,7 +80,8 @@ def from_provider(
     if user is None:
         return _again(request, cloud, "sign_in.oidc_unknown", 403)
     response = RedirectResponse(flow.target, 303)
-    response.set_cookie(COOKIE, open_session(cloud.engine, user, now, "oidc"), max_age=SESSION_SECONDS, **cookie_options(request))
+    cookie = open_session(cloud.engine, user, now, "oidc", request.cookies.get(COOKIE, ""))
+    response.set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS, **cookie_options(request))
     response.delete_cookie(_BROWSER, **cookie_options(request))
     return response
 

@@ -59,7 +59,7 @@ def sign_in(
         return again("sign_in.expired", 403)
     address = request.client.host if request.client else ""
     try:
-        cookie = service.sign_in(cloud.engine, login, password, now, address)
+        cookie = service.sign_in(cloud.engine, login, password, now, address, request.cookies.get(COOKIE, ""))
     except service.LockedError as error:
         locked = again("sign_in.too_many", 429)
         locked.headers["Retry-After"] = str(int(error.seconds) + 1)

@@ -96,11 +96,11 @@ def _note(session: ScopedSession, user: User, action: str, now: float, **detail:
     audit.append(session.connection(), now=now, actor=who, action=action, subject=who, cooperative=user.cooperative_id, **detail)
 
 
-def open_session(engine: Engine, user: User, now: float, how: str) -> str:
-    """Return the cookie of a new session for somebody who has proved who they are."""
+def open_session(engine: Engine, user: User, now: float, how: str, before: str = "") -> str:
+    """Return the cookie of a new session for somebody who has proved who they are; the one that the browser had `before` ends."""
     cookie = secrets.token_urlsafe(32)
     with writing(engine) as session:
-        session.execute(delete(SignIn).where(SignIn.expires < int(now)))
+        session.execute(delete(SignIn).where(or_(SignIn.expires < int(now), SignIn.digest == digest(before))))
         session.add(SignIn(digest=digest(cookie), user_id=user.id, expires=int(now) + SESSION_SECONDS))
         _note(session, user, "sign_in", now, how=how)
         session.commit()
@@ -108,8 +108,8 @@ def open_session(engine: Engine, user: User, now: float, how: str) -> str:
     return cookie
 
 
-def sign_in(engine: Engine, login: str, password: str, now: float, address: str = "") -> str | None:
-    """Return a new session's cookie, ``None`` if login or password is wrong.
+def sign_in(engine: Engine, login: str, password: str, now: float, address: str = "", before: str = "") -> str | None:
+    """Return a new session's cookie, ``None`` if login or password is wrong; the session that the browser had `before` ends.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def sign_in(engine: Engine, login: str, password: str, now: float, address: str 
         after too many attempts
     """
     user = authenticate(engine, login, password, address, now)
-    return None if user is None else open_session(engine, user, now, "password")
+    return None if user is None else open_session(engine, user, now, "password", before)
 
 
 def sign_out(engine: Engine, cookie: str) -> None:
