@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
-from ten_minutes import NODE, POND, Rehearsal  # it makes `tests` importable
+from ten_minutes import NODE, PIN, POND, TECHNICIAN, Rehearsal  # it makes `tests` importable
 
 from tests.provisioning import firmware_files
 
@@ -34,7 +34,8 @@ class Photographer(Rehearsal):
         console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True)
         clean = (f"$ vuong {typed}\n{out}").replace(str(self.folder) + "/", "").replace("laptop/", "~/.vuong/")
         clean = (
-            re.sub(r"/dev/pts/\d+", "/dev/ttyUSB0", clean)
+            re.sub(r"/\S*/board-\w+/ttyUSB0", "/dev/ttyUSB0", clean)
+            .replace(f"http://127.0.0.1:{self.cloud}", "https://vuong.example")
             .replace(f"localhost:{self.port}", "vuong.local")
             .replace("localhost", "vuong.local")
         )
@@ -47,8 +48,11 @@ class Photographer(Rehearsal):
     def photograph(self) -> None:
         """Take all pictures."""
         with ExitStack() as ends:
+            cloud = self.serve_cloud(ends)
             self.picture("1-ca", "fleet", "init", "--name", "HTX Vĩnh Châu")
+            self.picture("1-cloud", "fleet", "cloud", "--url", cloud, "--login", TECHNICIAN)
             self.picture("2-bundle", "fleet", "gateway", "localhost", "--out", self.folder / "bundle.tar")
+            self.card()
             self.install()
             self.picture(
                 "3-provision", "node", "provision", NODE, "--pond", POND, "--gateway", f"localhost:{self.port}", "--wifi", "pond",
@@ -62,6 +66,20 @@ class Photographer(Rehearsal):
             )  # fmt: skip
             (self._target / "field-guide-label.png").write_bytes((self.folder / "label.png").read_bytes())
             self.picture("5-list", "node", "list")
+            self.picture("5-sync", "fleet", "sync")
+
+    def card(self) -> None:
+        """Take the picture of a card; the wheels are empty files here (`tests/provisioning/test_card.py` has real ones)."""
+        wheels = self.folder / "wheels"
+        wheels.mkdir()
+        for name in ("vuong-0.1.0-py3-none-any.whl", "pip-25.0-py3-none-any.whl"):
+            (wheels / name).touch()
+        (self.folder / "id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA tam\n", encoding="utf-8")
+        (self.folder / "pin.txt").write_text(f"{PIN}\n", encoding="utf-8")
+        self.picture(
+            "2-card", "gateway", "card", "vuong.local", "--out", self.folder / "bootfs", "--wheels", wheels,
+            "--ssh-key", self.folder / "id_ed25519.pub", "--pin-file", self.folder / "pin.txt",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""A timed rehearsal: from a bare board and an empty laptop to a reading on the gateway's page. Prints each step's time.
+"""A timed rehearsal: from a bare board and an empty laptop to a calibrated reading on the gateway's page and a node that the cloud knows.
 
-usage: python tests/e2e/ten_minutes.py
+usage: python tests/e2e/ten_minutes.py      prints each step's time
 
 Real: every ``vuong`` command as its own process, the CA, esptool, Mosquitto under the shipped configuration with TLS, the gateway, its LAN page, the
-node's own program out of the flashed bytes under MicroPython with its certificate. Not real: the board (`tests/provisioning/fake_rom.py`; its
-Wi-Fi and its probe, an ADS1115 that shows 1500 mV, are `tests/firmware/board`), MicroPython's firmware file, and the people: no typing, no walking,
-no cable to find. Left out: ``vuong gateway setup``, which needs a system of its own (`tests/provisioning/test_setup.py`).
+cloud, the node's own program out of the flashed bytes under MicroPython with its certificate.
+
+Not real: the board (`tests/provisioning/fake_rom.py`; its Wi-Fi and its probe, an ADS1115 that shows 1500 mV, are `tests/firmware/board`), its
+MicroPython file, the probe's other buffer, of which the laptop is told the millivolts, and the people: no typing, no walking, no cable to find.
+Left out: ``vuong gateway setup``, which needs a system of its own (`tests/provisioning/test_setup.py`, `test_card.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,23 @@ from tests.provisioning import firmware_files
 from tests.provisioning.fake_rom import FakeRom
 
 NODE, POND, PIN = "70b3d57ed0001a2b", "ao-1", "493817"
+TECHNICIAN, PASSWORD = "kythuat", "nước lợ mùa khô 2026"
+FARM = f"""
+[[cooperatives]]
+id = "htx"
+name = "HTX"
+[[ponds]]
+id = "{POND}"
+cooperative = "htx"
+name = "Ao 1"
+species = "vannamei"
+[[users]]
+login = "{TECHNICIAN}"
+name = "Kỹ thuật"
+role = "technician"
+cooperative = "htx"
+password = "{PASSWORD}"
+"""
 BOARD_MODULES = Path(__file__).parents[1] / "firmware" / "board"
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
@@ -54,12 +73,15 @@ class Rehearsal:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.times = folder, dict[str, float]()
-        self.port, self.page = free_port(), free_port()
+        self.calibration: dict[str, Any] = {}
+        self.registered: dict[str, Any] = {}
+        self.port, self.page, self.cloud = free_port(), free_port(), free_port()
         self.environment = {
             **os.environ,
             "VUONG_WORKSPACE": str(folder / "laptop"),
             "VUONG_CA_PASSPHRASE": "four words to remember",
             "VUONG_WIFI_PASSWORD": "com tam suon",
+            "VUONG_CLOUD_PASSWORD": PASSWORD,
             "VUONG_LANG": "en",
         }
         user = getpass.getuser()
@@ -109,6 +131,38 @@ class Rehearsal:
         )
         self.vuong("gateway", "pin", "--config", self.config, give=PIN + "\n")
 
+    def serve_cloud(self, ends: ExitStack) -> str:
+        """Start a cloud that has the co-op, its pond and its technician; return its address."""
+        farm, database = self.folder / "farm.toml", f"sqlite:///{self.folder}/cloud.db"
+        farm.write_text(FARM, encoding="utf-8")
+        self.vuong("cloud", "import", farm, "--database", database)
+        command = (sys.executable, "-m", "vuong", "cloud", "serve", "--port", self.cloud, "--database", database)
+        self.process(ends, "cloud", *command)
+        address, deadline = f"http://127.0.0.1:{self.cloud}", time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(address + "/sign-in")
+            except httpx.TransportError:
+                time.sleep(0.2)
+            else:
+                return address
+        raise TimeoutError((self.folder / "cloud.log").read_text(errors="replace"))
+
+    def calibrate(self) -> dict[str, Any]:
+        """Calibrate the node's pH probe through the gateway; return what the command says."""
+        out = self.vuong(
+            "node", "calibrate", "--node", NODE, "--gateway", f"localhost:{self.port}", "--quantity", "ph",
+            "--points", "4.01=177.4,7.00", "--temperature", "25", "--operator", "Lê Văn Tám", "--lot", "B7-2611", "--accept",
+            "--json",
+        )  # fmt: skip
+        return dict(json.loads(out.splitlines()[-1]))
+
+    def known_to_cloud(self) -> dict[str, Any]:
+        """Return what the cloud knows of the node, asked with the laptop's own token."""
+        signed = json.loads((self.folder / "laptop" / "cloud.json").read_text(encoding="utf-8"))
+        reply = httpx.get(f"{signed['url']}/api/v1/nodes/{NODE}", headers={"Authorization": f"Bearer {signed['token']}"})
+        return dict(reply.raise_for_status().json())
+
     def board(self, ends: ExitStack) -> FakeRom:
         modules = self.folder / "builtins"
         shutil.copytree(BOARD_MODULES, modules, ignore=shutil.ignore_patterns("__pycache__"))
@@ -146,17 +200,25 @@ class Rehearsal:
         """Rehearse; return the reading that the page shows."""
         enrol = f"{sys.executable} -m vuong gateway enrol --config {self.config}"
         with ExitStack() as ends:
+            cloud = self.serve_cloud(ends)  # it was there before
             with self.step("co-op's CA (vuong fleet init)"):
                 self.vuong("fleet", "init", "--name", "HTX")
-            with self.step("gateway's certificates (vuong fleet gateway)"):
+            with self.step("laptop signed in to the cloud (vuong fleet cloud)"):
+                self.vuong("fleet", "cloud", "--url", cloud, "--login", TECHNICIAN)
+            with self.step("laptop's own certificate (vuong fleet technician)"):
+                self.vuong("fleet", "technician", "Lê Văn Tám")
+            with self.step("gateway's certificates, told to the cloud (vuong fleet gateway)"):
                 self.vuong("fleet", "gateway", "localhost", "--out", self.folder / "bundle.tar")
             with self.step("gateway's files and PIN (in place of vuong gateway setup)"):
                 self.install()
-            with self.step("node's identity, enrolled (vuong node provision)"):
-                self.vuong(
+            with self.step("node's identity, told to gateway and cloud (vuong node provision)"):
+                out = self.vuong(
                     "node", "provision", NODE, "--pond", POND, "--gateway", f"localhost:{self.port}", "--wifi", "pond",
-                    "--probes", "analog_ph:channel=0", "--interval", "10", "--via", enrol,
+                    "--probes", "analog_ph:channel=0", "--interval", "10", "--via", enrol, "--json",
                 )  # fmt: skip
+                told = json.loads(out)
+                if not told["told"] or told["cloud"]["told"] != [NODE]:
+                    raise RuntimeError(out)
             with self.step("broker, gateway and page start"):
                 self.process(ends, "mosquitto", MOSQUITTO, "-c", self.layout.etc / "mosquitto.conf")
                 self.process(ends, "gateway", sys.executable, "-m", "vuong", "gateway", "run", "--config", self.config)
@@ -173,7 +235,13 @@ class Rehearsal:
                 if json.loads(out)["self_test"]["node"] != NODE:
                     raise RuntimeError(out)
             with self.step("first reading on the gateway's page"):
-                return self.reading()
+                reading = self.reading()
+            with self.step("pH probe calibrated through the gateway (vuong node calibrate)"):
+                self.calibration = self.calibrate()
+            with self.step("nothing waits, the cloud knows the node (vuong fleet sync)"):
+                self.vuong("fleet", "sync", "--cloud")
+                self.registered = self.known_to_cloud()
+            return reading
 
 
 def main() -> int:
