@@ -128,7 +128,7 @@ class Outbox:
         self._asked = self._asked or Stopwatch()
 
     async def _send_backlog(self) -> float:
-        if not self._checked and self._asked is not None and self._asked.seconds() < _ANSWER:
+        if not self._checked and self._asked is not None and self._asked.seconds() < min(_ANSWER, self._resend):
             return 0.2  # its answer to the newest sample may set the clock, and with it the times of all others
         if _TIGHT:
             gc.collect()  # a pack needs its memory in one piece

@@ -8,88 +8,20 @@ Power loss: a torn or corrupt record fails its CRC and is skipped, and nothing i
 When full, the oldest segment goes (`dropped` counts its unacknowledged samples): new water matters more than old.
 """
 
-import binascii
 import os
 import struct
 from array import array
 
-from vuong.quantities import QUANTITIES
+from firmware.record import LARGEST, QueueError, Record, pack_record, record_size
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# length of the record, boot, seq, uptime, time, acked
-_HEAD = "<BIIIII"
-_HEAD_SIZE = 21
-_VALUE = "<Hi"
-_VALUE_SIZE = 6
-_CRC_SIZE = 4
-MAX_VALUES = 32
-_LARGEST = _HEAD_SIZE + _VALUE_SIZE * MAX_VALUES + _CRC_SIZE
-_WINDOW = 3 * _LARGEST  # of a segment in memory at once
+_WINDOW = 3 * LARGEST  # of a segment in memory at once
+__all__ = ["FlashQueue", "QueueError", "Record"]
 _HISTORY = "boots"
 _HISTORY_LINES = 128
-
-
-class QueueError(Exception):
-    """The flash could not take a sample."""
-
-
-def quantity_code(name: str) -> int:
-    """Return the 16-bit code of a quantity on flash: a hash of its name, so that a record needs no table to be read by a later firmware."""
-    return binascii.crc32(name.encode()) & 0xFFFF
-
-
-_NAMES = {quantity_code(name): name for name in QUANTITIES}
-
-
-def pack_record(boot: int, seq: int, uptime: int, time: int, acked: int, values: "dict[str, int]") -> bytes:
-    """Return one record as bytes; `time` is 0 while the clock is not known.
-
-    Raises
-    ------
-    QueueError
-        if there are more than `MAX_VALUES` values or one does not fit 32 bits
-    """
-    size = _HEAD_SIZE + _VALUE_SIZE * len(values) + _CRC_SIZE
-    if len(values) > MAX_VALUES:
-        raise QueueError(f"a sample has {len(values)} values; a record takes {MAX_VALUES}")
-    record = bytearray(size)
-    struct.pack_into(_HEAD, record, 0, size, boot, seq, uptime, time, acked)
-    at = _HEAD_SIZE
-    for name, value in values.items():
-        if not -0x80000000 <= value <= 0x7FFFFFFF:
-            raise QueueError(f"value {value} of {name!r} does not fit 32 bits")
-        struct.pack_into(_VALUE, record, at, quantity_code(name), value)
-        at += _VALUE_SIZE
-    struct.pack_into("<I", record, at, binascii.crc32(memoryview(record)[:at]) & 0xFFFFFFFF)
-    return bytes(record)
-
-
-def record_size(buffer: "bytearray | bytes", at: int, end: int) -> int:
-    """Return the size of the sound record at `at` in ``buffer[:end]``, 0 where there is none."""
-    size = buffer[at]
-    spare = size - _HEAD_SIZE - _CRC_SIZE
-    if spare < 0 or spare % _VALUE_SIZE or spare > _VALUE_SIZE * MAX_VALUES or at + size > end:
-        return 0
-    stop = at + size - _CRC_SIZE
-    crc = struct.unpack_from("<I", buffer, stop)[0]
-    return size if binascii.crc32(memoryview(buffer)[at:stop]) & 0xFFFFFFFF == crc else 0
-
-
-class Record:
-    """One stored sample; `values` maps quantity name to scaled integer, `time` is 0 where the clock was not known."""
-
-    def __init__(self, buffer: "bytearray | bytes", at: int, size: int) -> None:
-        head = struct.unpack_from(_HEAD, buffer, at)
-        self.boot, self.seq, self.uptime, self.time, self.acked = head[1:]
-        self.values: "dict[str, int]" = {}
-        for offset in range(at + _HEAD_SIZE, at + size - _CRC_SIZE, _VALUE_SIZE):
-            code, value = struct.unpack_from(_VALUE, buffer, offset)
-            name = _NAMES.get(code)
-            if name is not None:  # else a quantity that this firmware no longer knows
-                self.values[name] = value
 
 
 class _Boot:
@@ -340,7 +272,7 @@ class FlashQueue:
                 got = file.readinto(memoryview(buffer)[held:]) or 0
                 at, end = 0, held + got
                 # a record that is not whole yet waits for the next window; at the end of the file it never will be
-                while at < end and (not got or end - at >= _LARGEST):
+                while at < end and (not got or end - at >= LARGEST):
                     size = record_size(buffer, at, end)
                     yield at, size
                     at += size or 1

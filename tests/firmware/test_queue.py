@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.queue import FlashQueue, QueueError, Record, pack_record, quantity_code, record_size
+from firmware.queue import FlashQueue
+from firmware.record import QueueError, Record, pack_record, quantity_code, record_size
 from vuong.quantities import QUANTITIES
 
 BOOT = 0xDEADBEEF

@@ -30,8 +30,8 @@ def _certificate() -> str:
 
 def _program() -> "tuple[str, str]":
     try:
-        from firmware.node import VERSION
-    except ImportError as error:
+        from firmware.version import VERSION  # not the node itself: where that is broken, its own safe mode says so
+    except (ImportError, ValueError) as error:
         return "", "cannot be loaded: " + str(error)
     return VERSION, "ok"
 
