@@ -203,6 +203,15 @@ class RemoteNode:
                     return checked(self.node, do, reply)
         raise Failure("no_answer", node=self.node, command=do, seconds=int(patience))
 
+    async def _stay(self, patience: float) -> dict[str, Any]:
+        """Ask it to stay; one in safe mode, or with an older program, does not know the word and stays as it is."""
+        try:
+            return await self.ask("stay", patience, seconds=STAY)
+        except Failure as failure:
+            if failure.key != "node_old":
+                raise
+            return {"until": None, "seconds": 0}
+
     async def reach(self, wait: float, waiting: Callable[[], None], *, first: float = 4.0) -> dict[str, Any]:
         """Keep the node awake for `STAY` seconds; one that sleeps is waited for.
 
@@ -220,7 +229,7 @@ class RemoteNode:
         deadline = time.monotonic() + wait
         async with self.gateway.listening() as ear:
             with suppress_silence():
-                return await self.ask("stay", first, seconds=STAY)
+                return await self._stay(first)
             waiting()
             while (heard := await heard_next(ear, deadline - time.monotonic())) is not None:
                 # What it says, not what it is told; and not what the broker kept from before, nor its last will.
@@ -229,7 +238,7 @@ class RemoteNode:
                 if heard.channel == topics.STATUS and heard.json().get("state") != "online":
                     continue
                 with suppress_silence():
-                    return await self.ask("stay", first, seconds=STAY)
+                    return await self._stay(first)
         raise Failure("node_silent", node=self.node, minutes=max(1, round(wait / 60)))
 
 

@@ -55,6 +55,8 @@ async def _offer(line: Line, what: Package) -> int | None:
     try:
         reply = await line.ask("update", patience=_RESTART, manifest=what.manifest)
     except Failure as failure:
+        if failure.key == "node_old" or "public_key" in str(failure.numbers.get("problem")):
+            raise Failure("update_keyless", node=line.node) from None
         if failure.key == "node_error":
             raise Failure("update_refused", node=line.node, reason=failure.numbers["problem"]) from None
         raise
@@ -63,7 +65,7 @@ async def _offer(line: Line, what: Package) -> int | None:
 
 async def send(
     line: Line, what: Package, report: Callable[[int, int], None], again: Callable[[], Any] | None = None, patience: float = 900.0
-) -> None:
+) -> int:
     """Send an update; the node has unpacked it when this returns, and runs it from its next start on.
 
     Parameters
@@ -72,6 +74,10 @@ async def send(
     again : awaited where the node went silent, until it is back; ``None`` where it cannot come back (cable)
     patience : seconds after which a node that takes nothing more is given up
 
+    Returns
+    -------
+    the byte from which on it was sent: above 0 where the node had a part of it already
+
     Raises
     ------
     Failure
@@ -79,6 +85,7 @@ async def send(
     """
     total, silent = len(what.content), 0
     want, moved = await _offer(line, what), time.monotonic()
+    begun = want or 0
     while want is not None:
         report(want, total)
         data = base64.b64encode(what.content[want : want + PIECE]).decode()
@@ -97,3 +104,4 @@ async def send(
         silent, moved = 0, time.monotonic()
         want = None if "installed" in reply else int(reply["want"])
     report(total, total)
+    return begun

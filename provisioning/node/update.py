@@ -64,7 +64,8 @@ async def proved(
     )
 
 
-async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Package, arguments: argparse.Namespace) -> None:
+async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Package, arguments: argparse.Namespace) -> int:
+    """Update one node and wait for the proof; return the byte from which on it was sent."""
     line: RemoteNode = await awake(session, gateway, node, arguments.wait)
     before = dict(gateway.statuses.get(node, {}))
 
@@ -72,7 +73,7 @@ async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Pac
         await awake(session, gateway, node, arguments.wait)
 
     with session.progress("update.sending", len(what.content)) as report:
-        await send(line, what, report, again)
+        begun = await send(line, what, report, again)
     session.say("update.sent", node=node, size=number(len(what.content) / 1024, 0, session.language))
     proving = asyncio.create_task(
         proved(
@@ -88,12 +89,14 @@ async def _over_the_air(session: Session, gateway: Gateway, node: str, what: Pac
     finally:
         proving.cancel()
     session.say("update.proved", node=node, version=what.version)
+    return begun
 
 
 async def _air(arguments: argparse.Namespace, session: Session, nodes: list[str], what: Package) -> dict[str, Any]:
     """Update the first, then the others; stop at the first that does not prove it."""
     done: list[str] = []
     skipped: list[str] = []
+    resumed: dict[str, int] = {}
     async with connected(session.workspace, gateway_of(session.workspace, nodes[0], arguments.gateway)) as gateway:
         await gateway.gather()
         for node in nodes:
@@ -104,7 +107,8 @@ async def _air(arguments: argparse.Namespace, session: Session, nodes: list[str]
             if not done and len(nodes) > 1:
                 session.say("update.canary", node=node, rest=len(nodes) - 1)
             try:
-                await _over_the_air(session, gateway, node, what, arguments)
+                if begun := await _over_the_air(session, gateway, node, what, arguments):
+                    resumed[node] = begun
             except Failure as failure:
                 left = [other for other in nodes if other not in (*done, *skipped, node)]
                 if left:
@@ -112,7 +116,7 @@ async def _air(arguments: argparse.Namespace, session: Session, nodes: list[str]
                 failure.numbers.setdefault("node", node)
                 raise
             done.append(node)
-    return {"updated": done, "had_it": skipped}
+    return {"updated": done, "had_it": skipped, "resumed_at": resumed}
 
 
 async def _cable(session: Session, where: str, what: Package) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class LivingNode:
     Parameters
     ----------
     identity : the node's folder in the technician's workspace
-    more : what its ``config.json`` has besides
+    more : what its ``config.json`` has besides; ``None`` where it lacks a field
     version : that it pretends to run, so that there is an update
     replaced : files of the flash to replace
     """
@@ -98,7 +98,7 @@ class LivingNode:
         self.probe(0.0)
         files = build.contents(identity)
         files["a/firmware/version.mpy"] = compiled(f'VERSION = "{version}"\n')
-        config = json.loads(files["config.json"]) | (more or {})
+        config = {name: value for name, value in (json.loads(files["config.json"]) | (more or {})).items() if value is not None}
         files["config.json"] = json.dumps(config).encode()
         self.flash.write_bytes(build.pack(files | (replaced or {}), ROOM).content)
         script = folder / "board.sh"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -52,11 +53,15 @@ class Terminal:
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Read until the command says something, and leave out of `said` what came up to then."""
+        self.wait_for_match(re.escape(text), seconds)
+
+    def wait_for_match(self, pattern: str, seconds: float = 60.0) -> None:
+        """Do so with a regular expression."""
         deadline = time.monotonic() + seconds
-        while text not in self.said:
-            assert time.monotonic() < deadline, f"{text!r} did not come:\n{self.said}"
-            assert self._read(0.2), f"it ended before {text!r}:\n{self.said}"
-        self.said = self.said.partition(text)[2]
+        while (found := re.search(pattern, self.said)) is None:
+            assert time.monotonic() < deadline, f"{pattern!r} did not come:\n{self.said}"
+            assert self._read(0.2), f"it ended before {pattern!r}:\n{self.said}"
+        self.said = self.said[found.end() :]
 
     def type_in(self, text: str) -> None:
         """Type a line."""

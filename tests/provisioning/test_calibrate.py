@@ -16,7 +16,7 @@ from provisioning.node.calibrate import wanted
 from provisioning.node.settle import bar
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
-from tests.provisioning.site import NODE, Site, needs_site
+from tests.provisioning.site import NODE, OTHER, Site, needs_site
 from tests.provisioning.terminal import Terminal
 
 OTHER_LANGUAGE = {"VUONG_LANG": "vi"}
@@ -93,6 +93,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     try:
         made.provision(NODE)
+        cell = {"kind": "galvanic_do", "channel": 1, "air": 50.0, "air_temperature": 25.0}
+        made.provision(OTHER, pond="ao-2", more={"probes": [cell]})
         made.start()
         made.heard(NODE)
         yield made
@@ -126,6 +128,22 @@ class TestLiving:
         assert (done.code, done.json["failure"]) == (1, "calibration_refused")
         assert "độ dốc 70 %, dưới 85 %" in done.json["message"]
         assert "rửa điện cực" in done.json["message"]
+
+    def test_an_oxygen_cell_in_air_and_one_without_electrolyte(self, site: Site) -> None:
+        node = site.nodes[OTHER]
+        common = ("--quantity", "do", "--method", "air", "--temperature", "28", "--operator", "Lan", "--lot", "-", "--json")
+        node.probe((55.0 - 1500) / 3)  # the converter itself shows 55 mV
+        done = site.vuong("node", "calibrate", "--node", OTHER, *common)
+        assert done.code == 0, done.err
+        assert dict(zip(done.json["names"], done.json["after"], strict=True)) == {
+            "air": 55.0,
+            "air_temperature": 28.0,
+            "zero": 0.0,
+        }
+        node.probe((4.0 - 1500) / 3)
+        done = site.vuong("node", "calibrate", "--node", OTHER, *common)
+        assert (done.code, done.json["failure"]) == (1, "calibration_refused")
+        assert "renew electrolyte and membrane" in done.json["message"]
 
     def test_a_probe_that_drifts_gives_no_point(self, site: Site) -> None:
         node = site.nodes[NODE]

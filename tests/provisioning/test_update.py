@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from provisioning.link.update import archive, package, version_here
 from provisioning.workspace import Workspace
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
-from tests.provisioning.site import NODE, OLD, OTHER, Site, needs_site, until
+from tests.provisioning.site import NODE, OLD, OTHER, Site, needs_site
+from tests.provisioning.terminal import Terminal
 from vuong.clock import SystemClock
 
 VERSION = version_here()
@@ -94,34 +93,28 @@ class TestLiving:
         assert {row["node"]: row["status"]["firmware"] for row in listed} == {NODE: OLD, OTHER: OLD}
 
     def test_a_transfer_that_broke_off_goes_on_where_it_was(self, site: Site) -> None:
-        node = site.provision(NODE)
+        site.provision(NODE)
         site.start()
         site.heard(NODE, OLD)
-        wifi = node.folder / "board" / "wifi"
-
-        def gone() -> None:
-            until(lambda: b"update.bin" in node.flash.read_bytes())
-            time.sleep(1)
-            wifi.unlink()
-            site.gateway.stop()
-            time.sleep(3)
-            wifi.touch()
-            site.gateway.start()
-
-        # The broker goes and comes back: the laptop's own connection is lost with it, and the command is run again.
-        breaking = threading.Thread(target=gone)
-        breaking.start()
-        first = site.vuong("node", "update", "--node", NODE, "--gateway", site.host, "--json")
-        breaking.join()
-        assert (first.code, first.json["failure"]) == (1, "gateway_lost"), first.out
-        second = site.vuong("node", "update", "--node", NODE, "--gateway", site.host, "--json")
-        assert second.code == 0, second.err
-        assert second.json["updated"] == [NODE]
+        terminal = Terminal("node", "update", "--node", NODE, "--gateway", site.host, environment=site.environment)
+        terminal.wait_for_match(r"(2\d|3\d|4\d|5\d)%")
+        site.gateway.stop()
+        assert terminal.end(60) == 1
+        assert "run it again" in " ".join(terminal.lines())
+        site.gateway.start()
+        done = site.vuong("node", "update", "--node", NODE, "--gateway", site.host, "--json")
+        assert done.code == 0, done.err
+        assert done.json["updated"] == [NODE]
+        assert 0.2 * done.json["size"] < done.json["resumed_at"][NODE] < done.json["size"]
 
     def test_an_update_that_another_co_op_signed_is_refused(self, site: Site, tmp_path: Path) -> None:
         site.provision(NODE, more={"public_key": "00" * 32})
+        site.provision(OTHER, more={"public_key": None})
         site.start()
         site.heard(NODE, OLD)
+        site.heard(OTHER, OLD)
+        keyless = site.vuong("node", "update", "--node", OTHER, "--gateway", site.host, "--json")
+        assert (keyless.code, keyless.json["failure"]) == (1, "update_keyless"), keyless.err
         done = site.vuong("node", "update", "--node", NODE, "--gateway", site.host, "--json")
         assert (done.code, done.json["failure"]) == (1, "update_refused"), done.err
         assert "signature" in done.json["message"]
