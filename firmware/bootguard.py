@@ -1,6 +1,7 @@
 """Safe mode: a node that fails to come up several times in a row starts with nothing but its link and the update.
 
-A boot counts as failed until `good` is called, which the node does after the gateway has acknowledged something.
+A boot counts as failed until `good` is called: when the gateway has acknowledged something, when a cycle has ended in deep sleep, or after ten
+minutes awake.
 """
 
 from firmware import files

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from firmware.technician import Technician
 
 _CYCLE_LIMIT = 45.0  # real seconds awake between two deep sleeps
+_CAME_UP = 600.0  # real seconds after which a boot has not failed; one that hangs is ended by the watchdog before
 _TRIAL_LASTS = 1800.0  # real seconds that a new firmware has to get an acknowledgement
 
 
@@ -129,9 +130,8 @@ class Device:
 
     def _good(self) -> None:
         """Note that this firmware works: the gateway has acknowledged a sample."""
-        if self._guard is not None:
-            self._guard.good()
-            self._keep_config()
+        self._came_up()
+        self._keep_config()
         if self._trial:
             from firmware import slots  # noqa: PLC0415
 
@@ -146,6 +146,8 @@ class Device:
             pass  # a board without a second app partition
 
     def _keep_config(self) -> None:
+        if self._guard is None:
+            return  # awake from deep sleep: the cold start before has kept it
         try:
             if files.load(self._path + ".good") != self._config:
                 files.save(self._path + ".good", self._config)
@@ -156,6 +158,15 @@ class Device:
     def _save(self) -> None:
         boot = self._node.boot
         sleep.save(self._rtc, boot, self._node.seq, self._node.queue.acked(boot), self._clock.origin)
+
+    def _came_up(self) -> None:
+        """Note that this boot did not fail, whether or not there is a gateway in reach: a power cut is no mistake of ours."""
+        if self._guard is not None:
+            self._guard.good()
+
+    async def _last(self) -> None:
+        await asyncio.sleep(_CAME_UP)
+        self._came_up()
 
     async def _end_of_trial(self) -> None:
         """Restart where a new firmware has not proved itself and must be taken back."""
@@ -172,6 +183,7 @@ class Device:
         """Run for ever, or for one cycle and then sleep."""
         feeding = asyncio.create_task(self._watchdog.run())
         ending = asyncio.create_task(self._end_of_trial())
+        lasting = asyncio.create_task(self._last())
         try:
             if self._trial or not self._config.get("sleep"):
                 await self._node.run()
@@ -181,7 +193,9 @@ class Device:
                 await asyncio.sleep(self._config.get("warm_up", 2))
             await self._node.once(max(_CYCLE_LIMIT, self._node.config.awake_for))
             self._save()
+            self._came_up()
         finally:
             feeding.cancel()
             ending.cancel()
+            lasting.cancel()
         self._machine.deepsleep(self._node.config.interval * self._node.board_stretch() * 1000)

@@ -106,3 +106,12 @@ async def test_a_damaged_description_is_replaced_by_the_last_good_one(image: Pat
         code, out = await board.start()
         assert code == SLEPT, out
     assert len(gateway.samples) == 2
+
+
+async def test_power_cuts_while_nobody_is_in_reach_are_no_failed_boots(image: Path, tmp_path: Path) -> None:  # noqa: F811
+    board = Board(tmp_path, image, 1)
+    for _ in range(FAILED_BOOTS + 2):
+        (tmp_path / "cause").unlink(missing_ok=True)  # the power was away
+        code, out = await board.start()
+        assert code == SLEPT, out
+    assert json.loads((board.root / "boots.json").read_text()) == {"failed": 0}
