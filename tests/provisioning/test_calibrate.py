@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.config import load
+from gateway.lan.entries import Entries
 from provisioning.failure import WrongCall
 from provisioning.node import buffers
 from provisioning.node.calibrate import wanted
 from provisioning.node.settle import bar
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
-from tests.provisioning.site import NODE, OTHER, Site, needs_site
+from tests.provisioning.site import NODE, OTHER, Site, needs_site, until
 from tests.provisioning.terminal import Terminal
+from vuong.contract.entry import EntryKind
 
 OTHER_LANGUAGE = {"VUONG_LANG": "vi"}
 
@@ -118,6 +121,12 @@ class TestLiving:
         assert done.json["names"] == ["slope", "offset"]
         assert done.json["before"] == [100.0, 0.0]
         assert done.json["after"] == pytest.approx([95.0, 5.0], abs=0.1)  # the converter's step is 0.04 mV of the electrode
+        # The node tells of it by itself; the gateway has it in its ledger of what people did.
+        ledger = Entries(load(site.gateway.config).database)
+        entry = until(lambda: ledger.of_pond("ao-1", EntryKind.CALIBRATION, 0, 2**40))[0]
+        ledger.close()
+        assert (entry["by"], entry["content"]["after"]) == ("Lan", done.json["after"])
+        assert entry["content"]["lot"] == "A7"
         again = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", "--dry-run", *self.COMMON)
         assert again.json["before"] == done.json["after"]
         assert again.json["kept"] is False
