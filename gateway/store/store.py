@@ -174,7 +174,8 @@ class Store:
                 )
             if changes.statuses:
                 execute(
-                    "DELETE FROM statuses WHERE sent = 1 AND position <= (SELECT max(position) FROM statuses) - ?", (KEPT_STATUSES,)
+                    "DELETE FROM statuses WHERE sent = 1 AND position <= (SELECT max(position) FROM statuses) - ?",
+                    (KEPT_STATUSES,),
                 )
             if changes.snapshots:
                 many("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", changes.snapshots)
