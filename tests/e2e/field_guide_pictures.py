@@ -19,6 +19,21 @@ from ten_minutes import NODE, PIN, POND, TECHNICIAN, Rehearsal  # it makes `test
 from tests.provisioning import firmware_files
 
 
+def widened(text: str) -> str:
+    """Make the column of a table that holds ``localhost`` as wide as the name that takes its place needs."""
+    at = next((line.index("localhost") for line in text.splitlines() if line.startswith("│") and "localhost" in line), None)
+    if at is None:
+        return text
+    lines, end = [], at + len("localhost")
+    for line in text.splitlines():
+        if line[:1] in set("┏┃┡│└") and "localhost" not in line:
+            fill = line[end] if line[end] in "━─" else " "
+            lines.append(line[:end] + 2 * fill + line[end:])
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
 class Photographer(Rehearsal):
     """A rehearsal that keeps what was typed and printed."""
 
@@ -37,8 +52,9 @@ class Photographer(Rehearsal):
             re.sub(r"/\S*/board-\w+/ttyUSB0", "/dev/ttyUSB0", clean)
             .replace(f"http://127.0.0.1:{self.cloud}", "https://vuong.example")
             .replace(f"localhost:{self.port}", "vuong.local")
-            .replace("localhost", "vuong.local")
+            .replace("gw-localhost", "gw-vuong")
         )
+        clean = widened(clean).replace("localhost", "vuong.local")
         console.print(Text(clean))
         path = self._target / f"field-guide-{name}-{self._language}.svg"
         drawn = console.export_svg(title="vuong", unique_id="p" + name)
