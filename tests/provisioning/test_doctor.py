@@ -6,11 +6,13 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from firmware.settings import FIELDS
 from provisioning.node.doctor import findings
 from provisioning.node.monitor import Seen, table
 from provisioning.session import Session
@@ -144,6 +146,17 @@ class TestLiving:
         assert again.json["config"] == {"interval": 12, "status_interval": 600, "window": 32, "version": version + 1}
         wrong = site.vuong("node", "config", "--node", NODE, "--set", "interval=5", "--json")
         assert (wrong.code, wrong.json["failure"]) == (2, "config_value")
+
+    def test_what_the_node_itself_refuses_is_said_with_its_reason(self, site: Site) -> None:
+        with patch.dict(FIELDS, {"status_interval": (1, 604_800)}):  # a laptop that knows the limits less well than the node
+            done = site.vuong("node", "config", "--node", NODE, "--set", "status_interval=5", "--json")
+        assert (done.code, done.json["failure"]) == (1, "config_refused"), done.err
+        assert "status_interval is 5; give a whole number from 60" in done.json["message"]
+        kept = site.vuong("node", "config", "--node", NODE, "--json").json
+        assert kept["taken"] < kept["config"]["version"]
+        mended = site.vuong("node", "config", "--node", NODE, "--set", "status_interval=600", "--json")
+        assert mended.code == 0, mended.err
+        assert mended.json["taken"] == kept["config"]["version"] + 1
 
     def test_a_node_that_does_not_come_is_said_so(self, site: Site) -> None:
         done = site.vuong("node", "doctor", "--node", "70b3d57ed0009999", "--gateway", site.host, "--wait", "1", "--json")
