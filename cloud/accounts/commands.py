@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from cloud.accounts import audit, people, personal, tokens
 from cloud.accounts.roles import Role
+from cloud.accounts.tables import AuditEntry
 from cloud.tenancy import Scope, ScopedSession
 from vuong.clock import SystemClock
 from vuong.command import CommandError
@@ -100,6 +101,9 @@ def register(own: argparse._SubParsersAction[argparse.ArgumentParser], shared: a
     verify = action(log, "verify", "prove that nothing in the log was changed; exit code 1 if it was", _verify)
     verify.add_argument("--head", help="a head that an earlier verification printed: it must still be in the chain")
     verify.add_argument("--json", action="store_true", help="print one JSON object")
+    told = action(log, "list", "the newest entries, the oldest of them first", _audit)
+    told.add_argument("--limit", type=int, default=100, help="how many (default: %(default)s)")
+    told.add_argument("--json", action="store_true", help="print a JSON list")
 
 
 def _run(open_store: Open, run: Callable[[Engine, argparse.Namespace, float], int], arguments: argparse.Namespace) -> int:
@@ -258,3 +262,14 @@ def _verify(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
     else:
         sys.stdout.write(f"sound: {verdict.entries} entries, head {verdict.head}\n")
     return 0 if verdict.sound else 1
+
+
+def _audit(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
+    del now
+    if not 1 <= arguments.limit <= 100_000:
+        raise CommandError(f"--limit is {arguments.limit}; give 1 to 100000")
+    with ScopedSession(engine, Scope.everything()) as session:
+        found = list(session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(arguments.limit)))
+    names = ("id", "time", "actor", "action", "subject", "cooperative_id", "detail")
+    _table([{name: getattr(row, name) for name in names} for row in reversed(found)], as_json=arguments.json)
+    return 0

@@ -110,6 +110,10 @@ def test_people_by_command(run: Callable[..., int], engine: Engine, capsys: pyte
     assert run("user", "export", "bay") == 2
     assert "which nobody has" in capsys.readouterr().err
     assert run("audit", "verify") == 0
+    capsys.readouterr()
+    assert run("audit", "list", "--limit", "2", "--json") == 0
+    assert [entry["action"] for entry in json.loads(capsys.readouterr().out)] == ["user.exported", "user.deleted"]
+    assert run("audit", "list", "--limit", "0") == 2
 
 
 def test_tokens_by_command(run: Callable[..., int], engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
