@@ -121,6 +121,8 @@ class LivingNode:
         """Switch it on."""
         self._process = subprocess.Popen(
             [
+                "timeout",
+                "900",  # where the tests are killed, it ends by itself
                 "socat",
                 f"PTY,link={self.port},raw,echo=0",
                 f"EXEC:{self.folder}/board.sh,pty,raw,isig=1,echo=0,stderr,setsid,ctty",
