@@ -1,7 +1,7 @@
 """Shorten the private names of a module before it is compiled for the node; on the host only.
 
 Every name that a module uses stays in the node's heap for ever, once for the whole image, and the table of names doubles when it is full. What no
-other module can know (``_name``) is therefore called the same few names in every module: 6 KB less of 64.
+other module can know (``_name``) is therefore called the same few names in every module.
 """
 
 import ast
