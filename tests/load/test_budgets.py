@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 _BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-_ROOM = 2  # a busy machine takes twice as long
+_ROOM = 4  # other tests run beside this one on the same two cores
 
 
 def printed(name: str, *options: str) -> list[dict[str, Any]]:
