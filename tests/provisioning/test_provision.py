@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +57,8 @@ class Gateway:
             etc=folder / "etc", data=folder / "data", address="127.0.0.1", port=self.port, broker_user=user, gateway_user=user
         )
         assert vuong("fleet", "gateway", "localhost", "--out", folder / "bundle.tar").code == 0
-        with tarfile.open(folder / "bundle.tar") as tar:
-            tar.extractall(self.layout.tls, filter="data")
+        self.layout.tls.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["tar", "-xf", folder / "bundle.tar", "-C", self.layout.tls], check=True)
         self.layout.broker_state.mkdir(parents=True)
         for file in broker_files(self.layout):
             file.destination.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +166,12 @@ def test_without_the_gateway_it_is_told_later_and_an_older_list_is_refused(
     old = listed.read_text(encoding="utf-8")
     _provision(fleet, OTHER)
     sync = fleet("fleet", "sync", "--gateway", "localhost", "--via", gateway.via, "--json")
-    assert {k: sync.json[k] for k in ("ok", "nodes", "told", "waiting")} == {"ok": True, "nodes": [NODE, OTHER], "told": True, "waiting": {}}
+    assert {k: sync.json[k] for k in ("ok", "nodes", "told", "waiting")} == {
+        "ok": True,
+        "nodes": [NODE, OTHER],
+        "told": True,
+        "waiting": {},
+    }
     assert set(load(gateway.config).nodes) == {NODE, OTHER}
     listed.write_text(old, encoding="utf-8")
     again = fleet("gateway", "enrol", listed, "--config", gateway.config, "--json")
