@@ -61,12 +61,11 @@ def _in_cloud(session: Session, identity: str) -> dict[str, bytes] | None:
 
 def make(session: Session, hosts: list[str], identity: str, passphrase: str) -> bytes:
     """Make a gateway's identity, tell the cloud of it where it can be reached, and return its bundle."""
-    known = _in_cloud(session, identity)
-    cloud = signed_in(session.workspace)
-    about: dict[str, Any] = {"id": identity}
-    if known and cloud:
-        about["cloud"] = cloud.url
-    with whole_change(session, passphrase) as (_, authority, registry):
+    with whole_change(session, passphrase) as (_, authority, registry):  # a wrong passphrase comes before the cloud is asked
+        known, cloud = _in_cloud(session, identity), signed_in(session.workspace)
+        about: dict[str, Any] = {"id": identity}
+        if known and cloud:
+            about["cloud"] = cloud.url
         content = bundle(authority, hosts, {"gateway.json": json.dumps(about).encode(), **(known or {})})
         registry.gateways[hosts[0]] = {"id": identity, "cloud": None if known is None else identity}
         registry.save()
