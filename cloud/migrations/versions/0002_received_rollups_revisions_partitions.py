@@ -49,6 +49,16 @@ def _partitions(bind: sa.Connection) -> None:
     ensure(bind, days)
 
 
+def _brought(bind: sa.Connection, function: str) -> bool:
+    """Return whether an extension of this database brings a function: TimescaleDB or Citus, of which neither is needed."""
+    return bind.dialect.name == "postgresql" and bool(
+        bind.scalar(
+            sa.text("SELECT EXISTS (SELECT 1 FROM pg_proc WHERE proname = :name AND pg_function_is_visible(oid))"),
+            {"name": function},
+        )
+    )
+
+
 def _rolled(table: str) -> None:
     number: Any = sa.Double()
     count: Any = sa.Integer()
@@ -132,10 +142,15 @@ def _move_samples(bind: sa.Connection, *constraints: SchemaItem, partition: bool
     op.rename_table("samples", "samples_before")
     if bind.dialect.name == "postgresql":  # SQLite's constraints have no names of their own
         op.execute("ALTER TABLE samples_before RENAME CONSTRAINT pk_samples TO pk_samples_before")
-    options = {"postgresql_partition_by": "RANGE (time)"} if partition else {}
+    hypertable = partition and _brought(bind, "create_hypertable")
+    options = {"postgresql_partition_by": "RANGE (time)"} if partition and not hypertable else {}
     _samples("samples", *constraints, sqlite_with_rowid=False, **options)
-    if bind.dialect.name == "postgresql" and partition:
+    if hypertable:  # 30 days a chunk; the key serves every question that an index of its own would
+        op.execute("SELECT create_hypertable('samples', 'time', chunk_time_interval => 2592000, create_default_indexes => false)")
+    elif bind.dialect.name == "postgresql" and partition:
         _partitions(bind)
+    if partition and _brought(bind, "create_distributed_table"):
+        op.execute("SELECT create_distributed_table('samples', 'node_id')")
     op.execute(f"INSERT INTO samples ({_COLUMNS}) SELECT {_COLUMNS} FROM samples_before")  # noqa: S608
     op.drop_table("samples_before")
 

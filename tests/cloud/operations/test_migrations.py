@@ -8,6 +8,7 @@ from sqlalchemy import Engine, inspect, text
 
 from cloud.database import migrate
 from cloud.schema import metadata
+from cloud.telemetry.partitions import ensure, partitioned
 
 
 def tables(engine: Engine) -> set[str]:
@@ -55,3 +56,34 @@ def test_samples_survive_forward_and_back(empty_engine: Engine) -> None:
         migrate(empty_engine, "0001")
         with empty_engine.connect() as connection:
             assert connection.execute(text(f"SELECT {columns} FROM samples ORDER BY node_id, seq")).all() == before
+
+
+# Debian has neither TimescaleDB nor Citus: these stand in for the one function of each that a migration calls, and note the call.
+STAND_INS = """
+CREATE TABLE called (what text);
+CREATE FUNCTION create_hypertable(relation regclass, time_column_name name, chunk_time_interval bigint, create_default_indexes boolean)
+RETURNS void LANGUAGE sql AS $$ INSERT INTO called VALUES (relation || ' by ' || time_column_name || ', ' || chunk_time_interval) $$;
+CREATE FUNCTION create_distributed_table(table_name regclass, distribution_column text)
+RETURNS void LANGUAGE sql AS $$ INSERT INTO called VALUES (table_name || ' over ' || distribution_column) $$;
+"""
+
+
+def test_samples_are_handed_to_timescale_and_citus_where_they_are(empty_engine: Engine) -> None:
+    migrate(empty_engine)
+    migrate(empty_engine, "0001")
+    with empty_engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(STAND_INS)
+        connection.execute(
+            text("INSERT INTO samples (node_id, time, boot, seq, arrived) VALUES (1, 1790000000, 7, 1, 1790000000)")
+        )
+    migrate(empty_engine)
+    with empty_engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM samples")) == 1
+        if connection.dialect.name == "postgresql":
+            assert connection.scalars(text("SELECT what FROM called")).all() == [
+                "samples by time, 2592000",
+                "samples over node_id",
+            ]
+            assert not partitioned(connection)
+            assert ensure(connection, [1_790_000_000]) == []
