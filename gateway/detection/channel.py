@@ -253,9 +253,12 @@ class Channel(Remembered):
         return found, score
 
     def _rare(self) -> bool:
-        """Return whether this channel does not jump or go and come back like that all the time: then its water does."""
+        """Return whether this channel does not jump or go and come back like that all the time: then its water does.
+
+        Turbidity is not excused: what makes it four times as high for some minutes every day is weed or a snail at the window.
+        """
         levels = self.usual.levels
-        return self.step > s.RARE * levels[0] or self.excursion > s.RARE * levels[1]
+        return self.log or self.step > s.RARE * levels[0] or self.excursion > s.RARE * levels[1]
 
     def _follow(self, found: Evidence | None, step_found: bool, interval: float, per: float) -> None:
         """Take the value as the next trusted one, or keep the jump off it."""

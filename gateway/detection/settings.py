@@ -37,7 +37,7 @@ FAR: Final = (
 )
 
 # How many times its usual level an evidence must reach.
-FACTORS: Final = (2.34, 2.7, 2.8, 1.31, 2.09, 2.29)
+FACTORS: Final = (2.34, 2.9, 2.8, 1.31, 2.09, 2.29)
 # Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and bursts need more proof.
 PULSES: Final[dict[int, dict[str, float]]] = {
     1: {"conductivity": 6.9, "salinity": 6.9, "turbidity": 3.6},
@@ -57,7 +57,7 @@ SALTS: Final = frozenset({"conductivity", "salinity"})
 RISE: Final = 1.95
 
 # Stuck.
-STUCK_HOURS: Final = 3.4  # shortest run of equal values that is looked at
+STUCK_HOURS: Final = 3.7  # shortest run of equal values that is looked at
 REPEAT_MEMORY: Final = 44.2  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
