@@ -257,10 +257,7 @@ class System:
         return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {reply.json()['token']}"}, timeout=20)
 
     def close(self) -> None:
-        """End every process."""
-        for client in self._clients:
-            client.close()
-        self.cable.close()
+        """End every process, whatever state a failed test left the rest in."""
         for process in self._processes.values():
             process.send_signal(signal.SIGTERM)
         for process in self._processes.values():
@@ -269,6 +266,9 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.cable.close()
+        for client in self._clients:
+            client.close()
 
 
 def water(client: httpx.Client) -> dict[str, str]:
