@@ -14,7 +14,15 @@ from firmware.shorten import shorten
 
 ROOT = Path(__file__).parent.parent
 # What the node shares with the rest; all of `firmware` but what is for the host goes along.
-SHARED = ("__init__.py", "quantities.py", "contract/__init__.py", "contract/topics.py", "contract/encode.py", "water/*.py")
+SHARED = (
+    "__init__.py",
+    "quantities.py",
+    "calibration.py",
+    "contract/__init__.py",
+    "contract/topics.py",
+    "contract/encode.py",
+    "water/*.py",
+)
 HOST_ONLY = ("firmware/build.py", "firmware/shorten.py", "firmware/boundaries.py")
 
 

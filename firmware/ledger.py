@@ -1,13 +1,11 @@
 """The record of a node's calibrations, in a file that firmware updates do not touch; each entry goes to the gateway as a ledger entry."""
 
 from firmware import files
+from vuong import calibration
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
     from typing import Any
-
-# Days after which a calibration is due, and overdue: our defaults for brackish, warm, fouling water; makers print 30 to 90 for clean water.
-DUE = {"ph": (30, 45), "do": (30, 45), "conductivity": (60, 90), "temperature": (180, 365)}
 
 
 class Ledger:
@@ -63,9 +61,7 @@ class Ledger:
         entry = self.newest(quantity)
         if entry is None:
             return "never"
-        due, overdue = DUE[quantity]
-        days = (now - entry["time"]) / 86400
-        return "overdue" if days >= overdue else "due" if days >= due else "fine"
+        return calibration.state(quantity, (now - entry["time"]) / 86400)
 
     def unsent(self) -> "list[dict[str, Any]]":
         """Return the entries that the gateway has not been sent."""

@@ -13,11 +13,12 @@ import gc
 
 from firmware import files
 from firmware.clock import BoardClock
-from firmware.ledger import DUE, Ledger
+from firmware.ledger import Ledger
 from firmware.modules import drop
 from firmware.probes import IN_AIR_BELOW, OK
 from firmware.shelf import DRIVERS, Shelf
 from firmware.version import VERSION
+from vuong import calibration
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Technician:
         """Return the newest calibration of each quantity, and whether the next is due."""
         now = self._clock.now()
         found: "list[Message]" = []
-        for quantity in sorted(DUE):
+        for quantity in sorted(calibration.DUE):
             newest = self._ledger.newest(quantity)
             entry: "Message" = dict(newest) if newest is not None else {"quantity": quantity}
             # without a clock nothing can be said of its age

@@ -11,7 +11,7 @@ from cloud.entries import service as entries
 from cloud.farms.tables import Gateway, Node
 from cloud.tenancy import ScopedSession
 from cloud.web.texts import age_text, moment_text, quantity_text
-from firmware.ledger import DUE
+from vuong import calibration
 from vuong.contract import api
 from vuong.i18n import number
 
@@ -68,12 +68,6 @@ def gateway_view(gateway: Gateway, wall: float, language: str) -> GatewayView:
     return GatewayView(gateway, state, age_text(max(0.0, quiet), language), moment_text(gateway.heard, wall))
 
 
-def probe_state(quantity: str, days: float) -> str:
-    """Return ``fine``, ``due`` or ``overdue`` for a calibration that is `days` old; the days are the node's own (`firmware.ledger`)."""
-    due, overdue = DUE[quantity]
-    return "overdue" if days >= overdue else "due" if days >= due else "fine"
-
-
 def _probes(node: Node, calibrations: list[api.Entry], now: float, language: str) -> list[ProbeView]:
     newest: dict[str, api.Entry] = {}
     for entry in calibrations:  # the newest first
@@ -81,7 +75,7 @@ def _probes(node: Node, calibrations: list[api.Entry], now: float, language: str
             newest.setdefault(entry["content"]["quantity"], entry)
     fitted = set(node.probes or ())
     views = []
-    for quantity in DUE:
+    for quantity in calibration.DUE:
         last = newest.get(quantity)
         if last is None and not fitted & {*_GIVES.get(quantity, (quantity,))}:
             continue
@@ -90,7 +84,7 @@ def _probes(node: Node, calibrations: list[api.Entry], now: float, language: str
             views.append(ProbeView(name, "never", None, "", None))
             continue
         age = max(0.0, now - last["at"])
-        state = probe_state(quantity, age / _DAY)
+        state = calibration.state(quantity, age / _DAY)
         views.append(ProbeView(name, state, moment_text(last["at"], now), age_text(age, language), last["by"]))
     return views
 

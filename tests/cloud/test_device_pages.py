@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from cloud.accounts import people
-from cloud.web.devices import QUIET, probe_state
-from firmware.ledger import DUE
+from cloud.web.devices import QUIET
 from tests.cloud.batches import NODES, NOW, PASSWORD, TOKENS, batch, sample
 from vuong.clock import ManualClock
 
@@ -103,10 +102,3 @@ def test_a_gateway_that_is_quiet_is_called_so(client: httpx.Client, wall: Manual
     browser.cookies.clear()
     assert client.get("/api/v1/entries", headers=headers).status_code == 200
     assert "Cổng im lặng" not in enter(client, sign_in, "sau").get("/gateways/gw-a").text
-
-
-@pytest.mark.parametrize("quantity", sorted(DUE))
-def test_a_probe_is_due_when_the_node_says_so(quantity: str) -> None:
-    due, overdue = DUE[quantity]
-    states = [probe_state(quantity, days) for days in (0, due - 0.1, due, overdue - 0.1, overdue)]
-    assert states == ["fine", "fine", "due", "due", "overdue"]

@@ -276,7 +276,7 @@ def water(client: httpx.Client) -> dict[str, str]:
     return {row["pond"]: row["id"] for row in client.get("/api/v1/alarms").json() if row["kind"].startswith("oxygen")}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what one module acknowledges and shelves is not the next one's
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Give the running system."""
     if shutil.which("mosquitto") is None and not os.access("/usr/sbin/mosquitto", os.X_OK):
