@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from gateway.check import broker, certificates, cloud, machine, nodes, storage, timekeeping
+from gateway.check import broker, certificates, cloud, machine, nodes, relays, storage, timekeeping
 from gateway.check.finding import Finding, Subject, fail, ok, warn
 from gateway.config import Config, ConfigError, load
 from vuong.clock import Clock
@@ -24,6 +24,7 @@ CHECKS: Final[dict[str, Callable[[Subject], Iterator[Finding]]]] = {
     "broker": broker.check,
     "database": storage.database,
     "nodes": nodes.check,
+    "relays": relays.check,
     "cloud": cloud.check,
 }
 
