@@ -16,7 +16,10 @@ Detail = dict[str, float | int | str | None]
 
 STATES: Final = ("online", "offline")
 # Fields of a status that are kept, as the node names them. `config` is the version in force, `refused` why a newer one is not.
-_KEPT: Final = ("boot", "firmware", "battery", "rssi", "heap", "reset", "held", "dropped", "power", "config", "refused")
+_KEPT: Final = (
+    "boot", "firmware", "battery", "solar", "motor_current", "rssi", "heap", "reset", "held", "dropped", "power", "config",
+    "refused", "mode", "crash",
+)  # fmt: skip
 _SAFE_MODE: Final = "safe mode"
 _LONGEST: Final = 100
 _LONGEST_FAULTS: Final = 400

@@ -19,8 +19,8 @@ from vuong.contract.api import EntryKind, Right
 _DAYS: Final = 7
 _MOST_ROWS: Final = 20
 # Which of a node's own words stand on the page, in this order; those in the second line want somebody to act.
-_FACTS: Final = ("firmware", "battery", "rssi", "heap", "held", "power", "reset", "config")
-_TROUBLES: Final = ("safe_mode", "faults", "dropped", "refused")
+_FACTS: Final = ("firmware", "battery", "solar", "motor_current", "rssi", "heap", "held", "power", "mode", "reset", "config")
+_TROUBLES: Final = ("safe_mode", "crash", "faults", "dropped", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ class ShownNode:
 
 
 def _said(name: str, value: Any, language: str) -> str:  # noqa: ANN401 - a number or a text
-    if name == "battery" and isinstance(value, int | float):
+    if name in {"battery", "solar"} and isinstance(value, int | float):
         return f"{i18n.number(value, 2, language)} V"
+    if name == "motor_current" and isinstance(value, int | float):
+        return f"{i18n.number(value, 1, language)} A"
     if name == "rssi":
         return f"{value} dBm"
     if name == "heap" and isinstance(value, int):

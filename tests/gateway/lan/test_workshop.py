@@ -11,7 +11,8 @@ from vuong.i18n import LANGUAGES
 
 DETAIL: dict[str, float | int | str | None] = {
     "firmware": "0.4", "battery": 3.81, "rssi": -71, "heap": 41_000, "held": 812, "dropped": 3, "faults": "ph: no answer",
-    "safe_mode": "after repeated failed starts", "power": "save", "config": 12, "refused": "version 13: interval is 5",
+    "safe_mode": "after repeated failed starts", "power": "save",
+    "solar": 5.52, "motor_current": 7.4, "crash": "ImportError: probes", "config": 12, "refused": "version 13: interval is 5",
 }  # fmt: skip
 
 
@@ -27,6 +28,9 @@ def test_a_node_tells_all_of_itself(lan: Lan, browser: httpx.Client) -> None:
         "ph: no answer",
         "after repeated failed starts",
         "save",
+        "5,52 V",
+        "7,4 A",
+        "ImportError: probes",
         "version 13: interval is 5",
     ):
         assert told in page, told
