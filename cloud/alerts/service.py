@@ -59,12 +59,12 @@ def states_of(session: ScopedSession, node: int, limit: int = 20) -> list[NodeSt
 
 
 def node_states(session: ScopedSession, pond: str) -> list[NodeStatus]:
-    """Return the last known state of each node of a pond."""
+    """Return the last known state of each node that stands at a pond."""
     newest = select(func.max(NodeStatus.time)).where(NodeStatus.node_id == Node.id).correlate(Node).scalar_subquery()
     statement = (
         select(NodeStatus)
         .join(Node, Node.id == NodeStatus.node_id)
-        .where(Node.pond_id == pond, NodeStatus.time == newest)
+        .where(Node.pond_id == pond, Node.until.is_(None), NodeStatus.time == newest)
         .order_by(Node.id)
     )
     return list(session.scalars(statement))

@@ -14,6 +14,7 @@ from cloud.accounts.tokens import rotate_gateway
 from cloud.context import Records
 from cloud.farms import nodes, ponds
 from cloud.farms.ponds import FieldError
+from cloud.farms.stays import find
 from cloud.farms.tables import Gateway
 from vuong.contract.registration import GATEWAYS, LONGEST_REASON, NODES, NodeRecord, NodeRegistration
 
@@ -44,7 +45,7 @@ def get_nodes(records: Records) -> list[NodeRecord]:
 @router.get(NODES + "/{node}")
 def get_node(node: str, records: Records) -> NodeRecord:
     """Return one node."""
-    found = nodes.find(records, node)
+    found = find(records, node)
     if found is None:
         raise HTTPException(404, f"node {node!r:.60} is not known")
     return nodes.told(found)
@@ -66,7 +67,7 @@ def delete_node(
     node: str, reason: Annotated[str, Query(min_length=1, max_length=LONGEST_REASON, description="why")], work: Devices
 ) -> NodeRecord:
     """Take a node out of service; it stays known with its readings, who did it and why."""
-    found = nodes.find(work.session, node)
+    found = find(work.session, node)
     if found is None:
         raise HTTPException(404, f"node {node!r:.60} is not known")
     try:

@@ -15,8 +15,10 @@ from sqlalchemy import Engine, delete, select
 from cloud.accounts.people import PersonError, check_password
 from cloud.accounts.secrets import digest, hash_password, password_fits
 from cloud.accounts.tables import GatewayToken, Role, User
-from cloud.farms.tables import Cooperative, Gateway, Node, Pond
+from cloud.farms.stays import place
+from cloud.farms.tables import Cooperative, Gateway, Pond
 from cloud.tenancy import Scope, ScopedSession
+from vuong.clock import Clock, SystemClock
 from vuong.i18n import DEFAULT, LANGUAGES
 from vuong.limits import SPECIES, limits_of
 
@@ -104,7 +106,7 @@ def load(path: Path) -> dict[str, Any]:
         raise FarmError(f"{path} is not TOML: {error}") from None
 
 
-def import_farm(engine: Engine, document: dict[str, Any], base: Path) -> dict[str, int]:
+def import_farm(engine: Engine, document: dict[str, Any], base: Path, clock: Clock | None = None) -> dict[str, int]:
     """Store what a farm file says and return how many of each; all of it or, with any mistake, nothing.
 
     Parameters
@@ -112,6 +114,7 @@ def import_farm(engine: Engine, document: dict[str, Any], base: Path) -> dict[st
     engine : a migrated store
     document : the file's content
     base : folder from which ``token_file`` is looked up
+    clock : the time of readings, from which on a node that the file moves is at its new pond; the machine's where it is left out
 
     Raises
     ------
@@ -119,6 +122,7 @@ def import_farm(engine: Engine, document: dict[str, Any], base: Path) -> dict[st
         with every mistake of the file
     """
     mistakes = [f"{name} is not known; known are {', '.join(_SECTIONS)}" for name in document.keys() - set(_SECTIONS)]
+    now = (clock or SystemClock()).now()
     entries = {section: _entries(document, section, mistakes) for section in _SECTIONS}
     with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
         for entry in entries["cooperatives"]:
@@ -132,7 +136,7 @@ def import_farm(engine: Engine, document: dict[str, Any], base: Path) -> dict[st
             _pond(session, entry, coops)
         session.flush()
         for entry in entries["nodes"]:
-            _node(session, entry)
+            _node(session, entry, now)
         for entry in entries["users"]:
             _user(session, entry, coops)
         _check(mistakes, *(entries[section] for section in _SECTIONS[1:]))
@@ -200,7 +204,7 @@ def _pond(session: ScopedSession, entry: Entry, coops: set[str]) -> None:
         session.merge(pond)
 
 
-def _node(session: ScopedSession, entry: Entry) -> None:
+def _node(session: ScopedSession, entry: Entry, now: float) -> None:
     eui = entry.take("id", lambda v: isinstance(v, str) and _EUI.fullmatch(v) is not None, "an EUI-64: 16 lower-case hex digits")
     pond_id = entry.id("pond")
     if entry.mistakes:
@@ -209,9 +213,7 @@ def _node(session: ScopedSession, entry: Entry) -> None:
     if pond is None:
         entry.note("pond", f"is {pond_id!r}, which is no pond here; give the id of one")
         return
-    node = session.scalar(select(Node).where(Node.eui == eui)) or Node(eui=eui)
-    node.pond_id, node.cooperative_id = pond.id, pond.cooperative_id
-    session.add(node)
+    place(session, eui, pond, now)
     session.flush()
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cloud.accounts.access import Work
 from cloud.farms.ponds import FieldError
+from cloud.farms.stays import find, place
 from cloud.farms.tables import Gateway, Node, Pond
 from cloud.tenancy import ScopedSession
 from vuong.contract.registration import NodeRecord, NodeRegistration, node_fault, reason_fault, registration_fault
@@ -33,18 +34,15 @@ def told(node: Node) -> NodeRecord:
     }
 
 
-def find(session: ScopedSession, eui: str) -> Node | None:
-    """Return a node, ``None`` where it is not there or not theirs to see."""
-    return session.scalar(select(Node).where(Node.eui == eui))
-
-
 def everything(session: ScopedSession) -> list[Node]:
     """Return the nodes of a scope, those out of service too, by EUI-64."""
-    return list(session.scalars(select(Node).order_by(Node.eui)))
+    return list(session.scalars(select(Node).where(Node.until.is_(None)).order_by(Node.eui)))
 
 
 def register(work: Work, eui: str, given: NodeRegistration) -> tuple[Node, bool]:
     """Say where a node stands and what it is; any number of times with one effect. A node out of service is in service again.
+
+    What a node that is moved measured until now stays the old pond's (`cloud.farms.stays`).
 
     Parameters
     ----------
@@ -72,17 +70,13 @@ def register(work: Work, eui: str, given: NodeRegistration) -> tuple[Node, bool]
     gateway = given.get("gateway")
     if gateway is not None and not _has_gateway(session, gateway, pond.cooperative_id):
         raise FieldError(f"gateway is {gateway!r:.60}, which is none of this pond's co-op; send the id of one, or null")
-    node = find(session, eui)
-    new = node is None
-    if node is None:
-        node = Node(eui=eui, probes=[])
-    before = None if new else told(node)
-    node.pond_id, node.cooperative_id = pond.id, pond.cooperative_id
+    known = find(session, eui)
+    new, before = known is None, None if known is None else told(known)
+    node = place(session, eui, pond, work.now)
     for name in _FACTS:
         if name in given:
             setattr(node, name, given[name])
     node.revoked = node.revoked_by = node.revoked_reason = None
-    session.add(node)
     try:
         session.flush()
     except IntegrityError:

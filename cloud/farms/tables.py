@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.database import Base
@@ -56,16 +56,27 @@ class Pond(Base, OfCooperative):
     latitude: Mapped[float | None]
     limits: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     polygon: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    nodes: Mapped[list[Node]] = relationship(back_populates="pond", order_by="Node.id")
+    # Those that stand there now; of those that were moved away the readings stay (`cloud.farms.stays`).
+    nodes: Mapped[list[Node]] = relationship(
+        primaryjoin="and_(Node.pond_id == Pond.id, Node.until.is_(None))", order_by="Node.id", viewonly=True
+    )
 
 
 class Node(Base, OfCooperative):
-    """A node in a pond; `id` is what the wide tables carry, `eui` the EUI-64 that it sends, the rest as `vuong.contract.registration`."""
+    """A node while it stands at one pond, from `since` (``None``: ever) to `until` (``None``: still there), UTC seconds.
+
+    `id` is what the wide tables carry, `eui` the EUI-64 that it sends, the rest as `vuong.contract.registration`.
+    """
 
     __tablename__ = "nodes"
+    __table_args__ = (
+        Index(
+            "uq_nodes_eui_here", "eui", unique=True, sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    eui: Mapped[str] = mapped_column(unique=True)
+    eui: Mapped[str]
     pond_id: Mapped[str] = mapped_column(ForeignKey("ponds.id"), index=True)
     gateway: Mapped[str | None]
     probes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
@@ -75,7 +86,8 @@ class Node(Base, OfCooperative):
     revoked: Mapped[int | None] = mapped_column(BigInteger)
     revoked_by: Mapped[str | None]
     revoked_reason: Mapped[str | None]
-    pond: Mapped[Pond] = relationship(back_populates="nodes")
+    since: Mapped[int | None] = mapped_column(BigInteger)
+    until: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Gateway(Base, OfCooperative):

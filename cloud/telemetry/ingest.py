@@ -13,7 +13,8 @@ import zstandard
 from sqlalchemy import Connection, Engine, select
 
 from cloud.alerts.intake import take_alarms, take_statuses
-from cloud.farms.tables import Node, Pond
+from cloud.farms.stays import Stays
+from cloud.farms.tables import Pond
 from cloud.telemetry.mirror import enqueue
 from cloud.telemetry.received import receive
 from cloud.telemetry.retention import line
@@ -185,21 +186,21 @@ def take(
     document = unpack(body, encoding)
     last = _check_head(document, sender, idempotency_key)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        mine = select(Node.eui, Node.id).where(Node.cooperative_id == sender.cooperative)
-        nodes = {row.eui: row.id for row in connection.execute(mine)}
+        stays = Stays.of(connection, sender.cooperative)
         refusals: list[Refusal] = []
         if "samples" in document:
             try:
-                samples = check_samples(document["samples"], nodes, now)
+                samples = check_samples(document["samples"], stays.newest, now)
             except StructureError as error:
                 raise BatchError(422, str(error)) from None
+            samples.node_id = stays.at(samples.node_id, samples.time)
             _store(connection, samples, mirror=mirror, now=now)
             refusals += samples.refusals
         if document.get("alarms"):
             ponds = set(connection.scalars(select(Pond.id).where(Pond.cooperative_id == sender.cooperative)))
             refusals += take_alarms(connection, document["alarms"], sender.cooperative, ponds)
         if document.get("statuses"):
-            refusals += take_statuses(connection, document["statuses"], sender.cooperative, nodes)
+            refusals += take_statuses(connection, document["statuses"], sender.cooperative, stays.newest)
         if refusals:
             _keep(connection, refusals, sender, int(now))
     return {"accepted": last, "quarantined": [refusal.reply() for refusal in refusals]}

@@ -16,6 +16,7 @@ from cloud.context import Cloud, Context, Visible, Visitor
 from cloud.entries import service as entries
 from cloud.farms import nodes as farm_nodes
 from cloud.farms import service as farms
+from cloud.farms.stays import find
 from cloud.farms.tables import Gateway
 from cloud.telemetry.tables import Quarantined
 from cloud.tenancy import ScopedSession
@@ -92,7 +93,7 @@ def _calibration(entry: api.Entry, now: float, language: str) -> dict[str, Any]:
 def node_page(node: str, request: Request, cloud: Cloud, visitor: Visitor, records: Visible) -> HTMLResponse:
     """Show a node: state, power, certificate, probes and their calibrations."""
     language, now = language_of(request, visitor), cloud.clock.now()
-    found = farm_nodes.find(records, node)
+    found = find(records, node)
     pond = None if found is None else farms.pond(records, found.pond_id)
     if found is None or pond is None:
         return _missing(request, cloud, visitor, records)

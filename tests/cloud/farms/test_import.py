@@ -51,7 +51,7 @@ def test_importing_brings_up_to_date(engine: Engine, tmp_path: Path) -> None:
     assert sender(engine, "a-new-token-from-a-file-0123", 0) is not None
     with engine.connect() as connection:
         assert connection.scalar(select(Pond.name).where(Pond.id == "ao-a1")) == "Ao mới"
-        assert connection.scalar(select(Node.pond_id).where(Node.eui == FARM["nodes"][0]["id"])) == "ao-a2"
+        assert connection.scalar(select(Node.pond_id).where(Node.eui == FARM["nodes"][0]["id"], Node.until.is_(None))) == "ao-a2"
 
 
 MISTAKES: dict[str, tuple[str, int, dict[str, Any], str]] = {
