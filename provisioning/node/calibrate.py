@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,14 +45,22 @@ def wanted(written: str, method: str) -> list[Wanted]:
     WrongCall
         naming the point that is wrong
     """
-    found = []
-    for part in written.replace(" ", "").split(","):
+    found, typed = [], written.replace(" ", "")
+    if _MOST[method] == 1:  # the comma cannot part two points
+        typed = typed.replace(",", ".")
+    elif method == "standard" and re.fullmatch(r"\d+,\d+", typed):  # 12.88 written with a comma, or 12 and 88?
+        raise WrongCall("point", value=written)
+    for part in typed.split(","):
         true, given, raw = part.partition("=")
         try:
             value = float(true)
             point = Wanted(true, float(raw) if given else None)
         except ValueError:
             raise WrongCall("point", value=part) from None
+        # No oxygen is the zero point and nothing else is; how the node tells the two points of an oxygen probe apart.
+        turned = (method == "zero" and value != 0.0) or (method == "air" and value == 0.0)
+        if turned or not math.isfinite(value) or not math.isfinite(point.raw or 0.0):
+            raise WrongCall("point", value=part)
         if method == "buffers":
             if value not in buffers.LABELS:
                 raise WrongCall("buffer_unknown", value=true, known=", ".join(buffers.TABLES))

@@ -41,15 +41,10 @@ needs_site = pytest.mark.skipif(
     shutil.which("socat") is None or MOSQUITTO is None,
     reason="LEFT OUT: socat or Mosquitto is not installed: scripts/install_test_system.sh",
 )
-# What a stand-in's I2C says is one number; here a file of the test's says it.
-_PROBE = """
-class I2C(I2C):
-    def readfrom(self, address, size):
-        if self.pointer:
-            return b"\\x85\\x83"
-        with open(os.getenv("BOARD") + "/millivolts") as file:
-            return int(float(file.read()) * 8).to_bytes(2, "big")
-"""
+# The board's own modules in which a living board's chips (`living_chips.py`) stand.
+_CHIPS = {"machine.py": "from chips import I2C\n", "onewire.py": "from chips import OneWire\n"}
+# In the pond, until a test says otherwise.
+_WATER = {"microsiemens": 30000.0, "celsius": 28.0}
 
 
 def compiled(source: str) -> bytes:
@@ -92,10 +87,14 @@ class LivingNode:
     ) -> None:
         self.folder, self.flash, self.port = folder, folder / "flash", folder / "ttyNODE"
         shutil.copytree(FAKES, folder / "board", ignore=shutil.ignore_patterns("__pycache__"))
-        machine = folder / "board" / "machine.py"
-        machine.write_text(machine.read_text(encoding="utf-8") + _PROBE, encoding="utf-8")
+        shutil.copy(Path(__file__).with_name("living_chips.py"), folder / "board" / "chips.py")
+        for module, line in _CHIPS.items():
+            with (folder / "board" / module).open("a", encoding="utf-8") as file:
+                file.write(line)
         (folder / "board" / "wifi").touch()
         self.probe(0.0)
+        for name, value in _WATER.items():
+            self.measures(name, value)
         files = build.contents(identity)
         files["a/firmware/version.mpy"] = compiled(f'VERSION = "{version}"\n')
         config = {name: value for name, value in (json.loads(files["config.json"]) | (more or {})).items() if value is not None}
@@ -113,8 +112,12 @@ class LivingNode:
 
     def probe(self, millivolts: float) -> None:
         """Let the electrode give a voltage (behind the amplifier of `firmware.probes.ads1115`: 1500 mV and three times it)."""
-        path = self.folder / "board" / "millivolts"
-        path.with_suffix(".new").write_text(str(1500 + 3 * millivolts))
+        self.measures("millivolts", 1500 + 3 * millivolts)
+
+    def measures(self, chip: str, value: float) -> None:
+        """Let a chip measure a value: ``millivolts``, ``microsiemens`` or ``celsius`` (`living_chips.py`)."""
+        path = self.folder / "board" / chip
+        path.with_suffix(".new").write_text(str(value))
         path.with_suffix(".new").replace(path)
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from gateway.config import load
 from gateway.lan.entries import Entries
 from provisioning.failure import WrongCall
-from provisioning.node import buffers
+from provisioning.node import buffers, settle
 from provisioning.node.calibrate import wanted
 from provisioning.node.settle import bar
-from tests.provisioning.conftest import Vuong
+from tests.provisioning.conftest import Outcome, Vuong
 from tests.provisioning.micropython import needs_micropython
 from tests.provisioning.site import NODE, OTHER, Site, needs_site, until
 from tests.provisioning.terminal import Terminal
@@ -57,8 +58,13 @@ def test_points_as_they_are_typed() -> None:
         wanted("5.00", "buffers")
     with pytest.raises(WrongCall, match="1 to 2"):
         wanted("1,2,3", "standard")
-    with pytest.raises(WrongCall, match="wrong"):
-        wanted("x", "standard")
+    for typed, method in (("x", "standard"), ("nan", "standard"), ("25=inf", "reference"), ("5", "zero"), ("0", "air")):
+        with pytest.raises(WrongCall, match="wrong"):
+            wanted(typed, method)
+    assert wanted("0", "reference")[0].label == "0"  # ice
+    assert wanted("28,1", "reference")[0].label == "28.1"  # as it is written in Vietnam
+    with pytest.raises(WrongCall, match="12,88"):  # 12.88 mS/cm, or 12 and 88
+        wanted("12,88", "standard")
 
 
 @pytest.mark.parametrize(
@@ -95,9 +101,9 @@ def test_a_wrong_call_is_named_before_anything_is_opened(vuong: Vuong, words: tu
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     try:
-        made.provision(NODE)
+        made.provision(NODE, more={"probes": [{"kind": "analog_ph", "channel": 0}, {"kind": "ds18b20"}]})
         cell = {"kind": "galvanic_do", "channel": 1, "air": 50.0, "air_temperature": 25.0}
-        made.provision(OTHER, pond="ao-2", more={"probes": [cell]})
+        made.provision(OTHER, pond="ao-2", more={"probes": [cell, {"kind": "ezo", "quantity": "conductivity"}]})
         made.start()
         made.heard(NODE)
         yield made
@@ -111,22 +117,35 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 class TestLiving:
     COMMON = ("--quantity", "ph", "--temperature", "25", "--operator", "Lan", "--lot", "A7", "--json")
 
+    def _kept(self, site: Site, pond: str, quantity: str, done: Outcome) -> None:
+        """Check that the node kept it and tells of it by itself, so that the gateway has it in its ledger of what people did."""
+        assert done.code == 0, done.err
+        assert done.json["kept"] is True
+        ledger = Entries(load(site.gateway.config).database)
+
+        def told() -> list[dict[str, Any]]:
+            of_pond = [entry for entry in ledger.of_pond(pond, EntryKind.CALIBRATION, 0, 2**40) if entry["by"] == "Lan"]
+            return [e for e in of_pond if e["content"]["quantity"] == quantity and e["content"]["after"] == done.json["after"]]
+
+        content = until(told)[0]["content"]
+        ledger.close()
+        assert (content["before"], content["lot"]) == (done.json["before"], done.json["lot"])
+
+    def _refused(self, done: Outcome, reason: str) -> None:
+        """Check that the calibration is refused, with its reason in Vietnamese."""
+        assert (done.code, done.json["failure"]) == (1, "calibration_refused"), done.err
+        assert reason in done.json["message"]
+
     def test_an_electrode_is_calibrated_and_the_entry_is_in_force(self, site: Site) -> None:
         node = site.nodes[NODE]
         # An electrode of 95 % slope and 5 mV offset: 5 mV in buffer 7.00, and 3 pH * 59.16 * 0.95 more in 4.01 (4.005 at 25 °C).
         node.probe(5 + 2.995 * 59.159 * 0.95)
         done = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", *self.COMMON)
         assert done.code == 0, done.err
-        assert done.json["kept"] is True
         assert done.json["names"] == ["slope", "offset"]
         assert done.json["before"] == [100.0, 0.0]
         assert done.json["after"] == pytest.approx([95.0, 5.0], abs=0.1)  # the converter's step is 0.04 mV of the electrode
-        # The node tells of it by itself; the gateway has it in its ledger of what people did.
-        ledger = Entries(load(site.gateway.config).database)
-        entry = until(lambda: ledger.of_pond("ao-1", EntryKind.CALIBRATION, 0, 2**40))[0]
-        ledger.close()
-        assert (entry["by"], entry["content"]["after"]) == ("Lan", done.json["after"])
-        assert entry["content"]["lot"] == "A7"
+        self._kept(site, "ao-1", "ph", done)
         again = site.vuong("node", "calibrate", "--node", NODE, "--points", "7.00=5,4.01", "--dry-run", *self.COMMON)
         assert again.json["before"] == done.json["after"]
         assert again.json["kept"] is False
@@ -147,12 +166,74 @@ class TestLiving:
         assert dict(zip(done.json["names"], done.json["after"], strict=True)) == {
             "air": 55.0,
             "air_temperature": 28.0,
-            "zero": 0.0,
+            "zero": done.json["before"][2],
         }
         node.probe((4.0 - 1500) / 3)
         done = site.vuong("node", "calibrate", "--node", OTHER, *common)
         assert (done.code, done.json["failure"]) == (1, "calibration_refused")
         assert "renew electrolyte and membrane" in done.json["message"]
+
+    @pytest.fixture
+    def hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Read without the laptop's pause: these chips take their own conversion time for each reading."""
+        monkeypatch.setattr(settle, "_EVERY", 0.0)
+
+    BOTTLE = ("--operator", "Lan", "--lot", "B2", "--json")
+
+    @pytest.mark.usefixtures("hurried")
+    def test_an_oxygen_cell_s_zero_and_sulphite_that_is_spent(self, site: Site) -> None:
+        node, words = (
+            site.nodes[OTHER],
+            ("node", "calibrate", "--node", OTHER, "--quantity", "do", "--method", "zero", *self.BOTTLE),
+        )
+        node.measures("millivolts", 1.25)
+        done = site.vuong(*words)
+        self._kept(site, "ao-2", "do", done)
+        assert done.json["points"] == [[0.0, 1.25]]
+        assert done.json["after"] == [*done.json["before"][:2], 1.25]
+        node.measures("millivolts", 8.0)
+        self._refused(site.vuong(*words, **OTHER_LANGUAGE), "điểm không là 8,00, hơn một phần mười của không khí")
+
+    @pytest.mark.usefixtures("hurried")
+    def test_a_conductivity_cell_in_one_standard_and_in_two(self, site: Site) -> None:
+        node, words = (
+            site.nodes[OTHER],
+            ("node", "calibrate", "--node", OTHER, "--quantity", "conductivity", *self.BOTTLE, "--points"),
+        )
+        node.measures("microsiemens", 12400)  # a standard of 12.88 mS/cm
+        one = site.vuong(*words, "12.88")
+        self._kept(site, "ao-2", "conductivity", one)
+        assert one.json["names"] == ["factor", "offset"]
+        assert one.json["after"] == pytest.approx([12.88 / 12.4, 0.0], abs=1e-4)
+        two = site.vuong(*words, "1.413=1.38,12.88")
+        self._kept(site, "ao-2", "conductivity", two)
+        assert two.json["before"] == one.json["after"]
+        factor = (12.88 - 1.413) / (12.4 - 1.38)
+        assert two.json["after"] == pytest.approx([factor, 12.88 - factor * 12.4], abs=1e-4)
+
+    @pytest.mark.usefixtures("hurried")
+    def test_a_conductivity_cell_in_the_air_and_two_standards_swapped(self, site: Site) -> None:
+        node, words = (
+            site.nodes[OTHER],
+            ("node", "calibrate", "--node", OTHER, "--quantity", "conductivity", *self.BOTTLE, "--points"),
+        )
+        node.measures("microsiemens", 0.0)
+        self._refused(site.vuong(*words, "12.88", **OTHER_LANGUAGE), "đầu đo đang ở trong không khí; điểm này cần nước")
+        node.measures("microsiemens", 1380)
+        self._refused(site.vuong(*words, "1.413=12.4,12.88", **OTHER_LANGUAGE), "hai dung dịch bị tráo")
+
+    @pytest.mark.usefixtures("hurried")
+    def test_a_thermometer_beside_a_reference_and_one_too_far_off(self, site: Site) -> None:
+        node, words = (
+            site.nodes[NODE],
+            ("node", "calibrate", "--node", NODE, "--quantity", "temperature", *self.BOTTLE, "--points"),
+        )
+        node.measures("celsius", 27.5)
+        done = site.vuong(*words, "28.1")
+        self._kept(site, "ao-1", "temperature", done)
+        assert (done.json["names"], done.json["temperature"]) == (["offset"], 27.5)
+        assert done.json["after"] == pytest.approx([0.6], abs=1e-4)
+        self._refused(site.vuong(*words, "24.9", **OTHER_LANGUAGE), "nhiệt kế lệch 2,60 °C")
 
     def test_a_probe_that_drifts_gives_no_point(self, site: Site) -> None:
         node = site.nodes[NODE]
