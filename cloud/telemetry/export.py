@@ -7,6 +7,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -19,6 +20,7 @@ from vuong.quantities import QUANTITIES
 Piece = Sequence[Sequence[Any]]  # rows: EUI-64, time, values, flags
 
 _ROWS: Final = 5000
+_SHORTEST: Final = 3600  # seconds asked for at once
 _SHEET: Final = 1_000_000  # rows; Excel takes 1,048,576
 _BLOCK: Final = 2**18
 _VIETNAM: Final = timezone(timedelta(hours=7))
@@ -27,16 +29,38 @@ COLUMNS: Final = ("node", "time", *NAMES, *(f"{name}_flag" for name in NAMES))
 
 def pieces(session: ScopedSession, pond: Pond, start: int, end: int) -> Iterator[Piece]:
     """Yield a pond's samples from `start` (inclusive) to `end` (exclusive) in order of time, some thousand rows a piece."""
+    rows = chain.from_iterable(_stretches(session, pond, start, end))
+    while piece := list(islice(rows, _ROWS)):
+        yield piece
+
+
+def _stretches(session: ScopedSession, pond: Pond, start: int, end: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """Yield the rows of stretches of some thousand: asked for at once, SQLite would sort the whole range in memory."""
     columns = Sample.__table__.c
     statement = (
         select(Node.eui, columns.time, *(columns[name] for name in COLUMNS[2:]))
         .select_from(Sample)
         .join(Node, Node.id == columns.node_id)
-        .where(Node.pond_id == pond.id, columns.time >= start, columns.time < end)
         .order_by(columns.time, Node.eui, columns.seq)
-        .execution_options(yield_per=_ROWS)
     )
-    yield from session.execute(statement).partitions()
+    nodes, long = list(session.scalars(select(Node.id).where(Node.pond_id == pond.id))), _SHORTEST
+    # The first sample is looked for anew each time, so that years without one cost nothing.
+    while (first := _first(session, nodes, start, end)) is not None:
+        start = min(first + long, end)
+        within = (columns.node_id.in_(nodes), columns.time >= first, columns.time < start)
+        found = session.execute(statement.where(*within)).all()
+        yield found
+        if len(found) < _ROWS:
+            long *= 2
+        elif len(found) > 2 * _ROWS and long > _SHORTEST:
+            long //= 2
+
+
+def _first(session: ScopedSession, nodes: list[int], start: int, end: int) -> int | None:
+    time, node = Sample.__table__.c.time, Sample.__table__.c.node_id
+    statement = select(time).select_from(Sample).order_by(time).limit(1).where(time >= start, time < end)
+    times = (session.scalar(statement.where(node == one)) for one in nodes)
+    return min((found for found in times if found is not None), default=None)
 
 
 def as_csv(rows: Iterator[Piece]) -> Iterator[bytes]:
