@@ -43,6 +43,7 @@ def test_every_capability_is_tried_here() -> None:
     assert ONE_OF_EACH.keys() == CAPABILITIES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", sorted(CAPABILITIES))
 def test_a_capability_alone_answers_its_own_and_no_other(engine: Engine, alone: str) -> None:
     context = Context(engine, b"k" * 32, clock=ManualClock(NOW), wall=ManualClock(NOW))

@@ -30,6 +30,7 @@ def days(pond: Pond, start: int, count: int, step: int = 1800) -> list[list[dict
     return [[pond.step_to(start + d * DAY + k) for k in range(0, DAY, step)] for d in range(count)]
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000), steps=st.lists(st.integers(1, 7200), min_size=1, max_size=20))
 @settings(max_examples=15, deadline=None)
 def test_equal_seeds_give_equal_water_however_it_is_stepped(seed: int, steps: list[int]) -> None:
@@ -190,6 +191,7 @@ def test_the_sun() -> None:
     assert clear_sky(0.0) == 0
 
 
+@pytest.mark.slow
 def test_weather_has_the_months_of_its_station() -> None:
     """A dry March and a wet October, within what one month may differ."""
     climate = shrimp_pond().climate

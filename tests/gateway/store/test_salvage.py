@@ -73,6 +73,7 @@ def look(path: Path, store: Store) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_pages_at_random_places(damaged: Path, make_rows: Maker, seed: int) -> None:
     chance = random.Random(seed)
