@@ -19,12 +19,15 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 from sqlalchemy import Engine
 
 from cloud.database import conninfo
 from cloud.operations.work import JOBS, Job, Work, perform
 
 SCHEMA: Final = "jobs"  # procrastinate's tables have a schema of their own
+_RESCUE: Final = 7_286_005  # any number that nobody else uses
 # A job that is kept in the database is kept by name; this process' own work is found by its database.
 _WORK: dict[str, Work] = {}
 
@@ -93,11 +96,18 @@ def _task(job: Job, work: Work) -> Callable[[int], Awaitable[None]]:
     return task
 
 
-async def _rescue(app: App, log: structlog.stdlib.BoundLogger) -> None:
-    """Give the jobs of workers that were killed back to the queue."""
-    for stalled in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=60):
-        log.warning("job of a dead worker taken again", job=stalled.task_name)
-        await app.job_manager.retry_job(stalled)
+async def _rescue(app: App, engine: Engine, log: structlog.stdlib.BoundLogger) -> None:
+    """Give the jobs of workers that were killed back to the queue; where the next turn waits there already, it takes the dead one's place."""
+    async with await psycopg.AsyncConnection.connect(conninfo(engine)) as connection:
+        # One at a time: of two that saw the same job, the second would take it from whom the first gave it to.
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_RESCUE,))
+        for stalled in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=60):
+            log.warning("job of a dead worker taken again", job=stalled.task_name)
+            try:
+                await app.job_manager.retry_job(stalled)
+            except UniqueViolation:
+                # Without an end it would hold the job's lock for ever, and no turn would be taken again.
+                await app.job_manager.finish_job(stalled, Status.FAILED, delete_job=True)
 
 
 async def work_off(work: Work, *, stop: asyncio.Event | None = None) -> None:
@@ -109,13 +119,13 @@ async def work_off(work: Work, *, stop: asyncio.Event | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with app.open_async():
-        await _rescue(app, log)
+        await _rescue(app, work.engine, log)
         worker = asyncio.create_task(app.run_worker_async(concurrency=2, delete_jobs="successful", shutdown_graceful_timeout=30))
         ended = asyncio.create_task(stop.wait())
         while not worker.done() and not ended.done():
             await asyncio.wait({worker, ended}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
             if not worker.done() and not ended.done():
-                await _rescue(app, log)
+                await _rescue(app, work.engine, log)
         ended.cancel()
         if not worker.done():
             worker.cancel()

@@ -19,7 +19,7 @@ from vuong.quantities import QUANTITIES
 
 pytestmark = pytest.mark.slow
 
-STEPS, STEP = 200_000, 300  # moments; seconds between them: almost two years
+STEPS, STEP = 200_000, 300  # moments, 2.8 million points; seconds between them: almost two years
 ROWS = 2 * STEPS
 MOST = 90  # MB; 64 of them are the page cache of one more connection to SQLite (`cloud.database`)
 
