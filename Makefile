@@ -30,9 +30,9 @@ demo: $(VENV)/.demo  ## the whole system with simulated ponds at http://127.0.0.
 
 test: install  ## install what the tests need (Debian), then run all of them
 	@scripts/install_test_system.sh
-	@# What fails is tried once more, and the summary names it (RERUN): real processes on a busy machine.
+	@# What fails is tried again, once or (slow) twice, and the summary names it (RERUN): real processes on a busy machine.
 	$(BIN)/python -m pytest -n 4 --reruns 1 -m 'not slow' --cov --cov-report=term $(ARGS)
-	$(BIN)/python -m pytest -n 3 --reruns 1 -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 3 --reruns 2 -m slow $(ARGS)
 
 fast: install  ## only the fast tests, under two minutes
 	$(BIN)/python -m pytest -n 4 -m 'not slow' $(ARGS)

@@ -29,8 +29,9 @@ def test_no_request_makes_an_error_of_the_servers(
     header = f"Authorization: Bearer {TOKENS['gw-a']}"
     if asker == "person":
         header = f"Cookie: vuong_session={sign_in('nam').cookies['vuong_session']}"
+    # One worker: two threads in ast.parse can end CPython 3.11 with "recursion depth mismatch", inside schemathesis.
     # Examples, the edges of every schema, then chance until the time is spent; an event stream never ends, so it is left out.
-    options = "--checks not_a_server_error --max-examples 6 --max-time 20 --workers 2 --seed 7 --exclude-path-regex events$"
+    options = "--checks not_a_server_error --max-examples 6 --max-time 12 --workers 1 --seed 7 --exclude-path-regex events$"
     options += " --suppress-health-check all --request-timeout 20 --no-color"
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{client.base_url}/api/v1/openapi.json"]
     command += [*options.split(), "--header", header]
