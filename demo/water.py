@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,8 @@ from vuong.series import Series
 
 _WEEK: Final = 7 * 86400
 _TOGETHER: Final = 30.0  # seconds within which probes belong to one sample
+# µmol/L, 140 mg/L CaCO3: kept well, so that pH swings by less than a warning's half a day and what the story tells stands out
+_ALKALINITY: Final = 2800.0
 _FOULING: Final = 12.0  # share of the signal that the story's probe loses a day: weeks of growth in a night, so that it is seen
 
 
@@ -99,7 +102,7 @@ class SimulatedWater:
     quantities: tuple[str, ...] = ("temperature", "do", "ph", "salinity")
 
     def __init__(self, number: int, start: int, told: Scenario) -> None:
-        self._pond = Pond(number, start, shrimp_pond(), told, weather_seed=0)
+        self._pond = Pond(number, start, replace(shrimp_pond(), alkalinity=_ALKALINITY), told, weather_seed=0)
         self._probes = Probes(self.quantities, number, told.faults)
         self._time = -math.inf
         self._said: dict[str, float] = {}
