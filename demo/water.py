@@ -20,8 +20,8 @@ from vuong.series import Series
 
 _WEEK: Final = 7 * 86400
 _TOGETHER: Final = 30.0  # seconds within which probes belong to one sample
-# µmol/L, 140 mg/L CaCO3: kept well, so that pH swings by less than a warning's half a day and what the story tells stands out
-_ALKALINITY: Final = 2800.0
+# µmol/L, 150 mg/L CaCO3: limed well, so that pH swings by less than a warning's half a day and what the story tells stands out
+_ALKALINITY: Final = 3000.0
 _FOULING: Final = 12.0  # share of the signal that the story's probe loses a day: weeks of growth in a night, so that it is seen
 
 
