@@ -69,3 +69,11 @@ def number(value: float, digits: int = 1, language: str = DEFAULT) -> str:
 def moment(time: float, form: str = "%H:%M", zone: timezone = VIETNAM) -> str:
     """Return UTC seconds as local time: ``03:40``; with ``%H:%M %d/%m/%Y``, ``03:40 20/11/2026``."""
     return datetime.fromtimestamp(time, zone).strftime(form)
+
+
+def age(seconds: float, language: str = DEFAULT) -> str:
+    """Return how long ago something was: ``vừa xong``, ``5 phút trước``."""
+    for name, unit, before in (("now", 1, 60), ("minutes", 60, 3600), ("hours", 3600, 2 * 86_400)):
+        if seconds < before:
+            return text(f"age.{name}", language, n=int(seconds // unit))
+    return text("age.days", language, n=int(seconds // 86_400))

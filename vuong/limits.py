@@ -26,6 +26,16 @@ class Band:
         if present != sorted(present):
             raise ValueError(f"limits {present} must rise from low critical to high critical")
 
+    def level(self, value: float) -> str:
+        """Return how far out `value` is: ``ok``, ``warning`` or ``critical``."""
+        for name, low, high in (
+            ("critical", self.low_critical, self.high_critical),
+            ("warning", self.low_warning, self.high_warning),
+        ):
+            if (low is not None and value < low) or (high is not None and value > high):
+                return name
+        return "ok"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -22,10 +22,10 @@ from cloud.telemetry.tables import Quarantined
 from cloud.tenancy import ScopedSession
 from cloud.web.devices import gateway_view, node_views
 from cloud.web.layout import language_of, page
-from cloud.web.texts import age_text, moment_text, quantity_text
+from cloud.web.texts import moment_text, quantity_text
 from cloud.web.views import ponds_overview
+from vuong import i18n
 from vuong.contract import api
-from vuong.i18n import number
 
 router = APIRouter(include_in_schema=False)
 _TROUBLED = {"siren", "critical", "warning"}
@@ -79,11 +79,11 @@ def cooperative_page(cooperative: str, request: Request, cloud: Cloud, visitor: 
 def _calibration(entry: api.Entry, now: float, language: str) -> dict[str, Any]:
     """Return a calibration as a line of a table."""
     row = api.calibration(entry)
-    points = " · ".join(f"{number(a, 2, language)} → {number(b, 2, language)}" for a, b in row["points"])
+    points = " · ".join(f"{i18n.number(a, 2, language)} → {i18n.number(b, 2, language)}" for a, b in row["points"])
     return {
         "name": quantity_text(row["quantity"], language),
         "when": moment_text(row["time"], now),
-        "points": points or " · ".join(number(value, 3, language) for value in row.get("after", [])),
+        "points": points or " · ".join(i18n.number(value, 3, language) for value in row.get("after", [])),
         "by": row["by"],
         "note": row["note"] or row.get("lot", ""),
     }
@@ -107,7 +107,7 @@ def node_page(node: str, request: Request, cloud: Cloud, visitor: Visitor, recor
         view=node_views(records, [found], now, language)[0],
         pond=pond,
         calibrations=[_calibration(e, now, language) for e in held if e["content"]["node"] == found.eui],
-        states=[(state.state, moment_text(state.time, now), age_text(max(0.0, now - state.time), language)) for state in states],
+        states=[(state.state, moment_text(state.time, now), i18n.age(max(0.0, now - state.time), language)) for state in states],
         installed=None if found.installed is None else moment_text(found.installed, now),
         revoked=None if found.revoked is None else moment_text(found.revoked, now),
         probes=[quantity_text(name, language) for name in found.probes or ()],

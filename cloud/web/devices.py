@@ -10,10 +10,9 @@ from cloud.alerts.tables import NodeStatus
 from cloud.entries import service as entries
 from cloud.farms.tables import Gateway, Node
 from cloud.tenancy import ScopedSession
-from cloud.web.texts import age_text, moment_text, quantity_text
-from vuong import calibration
+from cloud.web.texts import moment_text, quantity_text
+from vuong import calibration, i18n
 from vuong.contract import api
-from vuong.i18n import number
 
 _DAY: Final = 86_400
 # A gateway sends at least every few minutes, also where nothing new was measured.
@@ -65,7 +64,7 @@ def gateway_view(gateway: Gateway, wall: float, language: str) -> GatewayView:
         return GatewayView(gateway, "unknown", None, None)
     quiet = wall - gateway.heard
     state = "online" if quiet < QUIET else "offline"
-    return GatewayView(gateway, state, age_text(max(0.0, quiet), language), moment_text(gateway.heard, wall))
+    return GatewayView(gateway, state, i18n.age(max(0.0, quiet), language), moment_text(gateway.heard, wall))
 
 
 def _probes(node: Node, calibrations: list[api.Entry], now: float, language: str) -> list[ProbeView]:
@@ -85,7 +84,7 @@ def _probes(node: Node, calibrations: list[api.Entry], now: float, language: str
             continue
         age = max(0.0, now - last["at"])
         state = calibration.state(quantity, age / _DAY)
-        views.append(ProbeView(name, state, moment_text(last["at"], now), age_text(age, language), last["by"]))
+        views.append(ProbeView(name, state, moment_text(last["at"], now), i18n.age(age, language), last["by"]))
     return views
 
 
@@ -104,10 +103,10 @@ def _view(node: Node, status: NodeStatus | None, calibrations: list[api.Entry], 
     return NodeView(
         node=node,
         state=state,
-        heard=None if status is None else age_text(max(0.0, now - status.time), language),
+        heard=None if status is None else i18n.age(max(0.0, now - status.time), language),
         since=None if status is None else moment_text(status.time, now),
         firmware=str(detail["firmware"]) if isinstance(detail.get("firmware"), str) else node.firmware,
-        battery=number(float(battery), 2, language) if known else None,
+        battery=i18n.number(float(battery), 2, language) if known else None,
         signal=signal if isinstance(signal, int) else None,
         detail=detail,
         probes=probes,

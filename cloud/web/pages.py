@@ -11,8 +11,9 @@ from cloud.alerts import service as alerts
 from cloud.context import Cloud, Visible, Visitor
 from cloud.farms import service as farms
 from cloud.web.layout import language_of, page
-from cloud.web.texts import age_text, unit_text
+from cloud.web.texts import unit_text
 from cloud.web.views import SHOWN, alarm_views, pond_now, ponds_overview
+from vuong import i18n
 from vuong.limits import limits_of
 from vuong.quantities import QUANTITIES
 
@@ -66,7 +67,7 @@ def pond_page(pond: str, request: Request, cloud: Cloud, visitor: Visitor, recor
         coop=next((coop for coop in farms.cooperatives(records) if coop.id == found.cooperative_id), None),
         past=alarm_views(records, alerts.cleared_alarms(records, found.id, 10), now, language),
         nodes=[
-            (euis[state.node_id], state.state, age_text(now - state.time, language), state.detail)
+            (euis[state.node_id], state.state, i18n.age(now - state.time, language), state.detail)
             for state in alerts.node_states(records, found.id)
         ],
         charts=charts,

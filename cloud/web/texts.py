@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 # How many decimals help a person; probes store more.
 _DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def ui(key: str, language: str, /, **numbers: object) -> str:
@@ -43,17 +42,6 @@ def state_text(state: str, language: str) -> str:
     if state.upper() in Priority.__members__:
         return i18n.text(f"priority.{state}", language)
     return ui(f"state.{state}", language)
-
-
-def age_text(seconds: float, language: str) -> str:
-    """Return how long ago something was: ``vừa xong``, ``5 phút trước``."""
-    if seconds < _MINUTE:
-        return ui("age.now", language)
-    if seconds < _HOUR:
-        return ui("age.minutes", language, n=int(seconds // _MINUTE))
-    if seconds < 2 * _DAY:
-        return ui("age.hours", language, n=int(seconds // _HOUR))
-    return ui("age.days", language, n=int(seconds // _DAY))
 
 
 def moment_text(time: float, now: float) -> str:

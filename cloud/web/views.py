@@ -12,11 +12,12 @@ from cloud.farms import service as farms
 from cloud.farms.tables import Cooperative, Pond
 from cloud.telemetry import service as telemetry
 from cloud.tenancy import ScopedSession
-from cloud.web.texts import age_text, alarm_words, moment_text, quantity_text, unit_text, value_text
+from cloud.web.texts import alarm_words, moment_text, quantity_text, unit_text, value_text
+from vuong import i18n
 from vuong.alarms import ALARM_KINDS, LONGEST_SHELVING, State
 from vuong.downsample import Point, downsample
 from vuong.flags import Flag
-from vuong.limits import Band, limits_of
+from vuong.limits import limits_of
 from vuong.quantities import QUANTITIES
 
 # What a farmer looks at first, in this order.
@@ -120,22 +121,9 @@ def _alarm_view(alarm: Alarm, standing: Standing, now: float, language: str) -> 
         suppressed_by=aside["suppressed_by"],
         spans=tuple(minutes for minutes in _SPANS if minutes <= longest),
         raised=moment_text(alarm.raised, now),
-        raised_age=age_text(now - alarm.raised, language),
+        raised_age=i18n.age(now - alarm.raised, language),
         cleared=None if alarm.cleared is None else moment_text(alarm.cleared, now),
     )
-
-
-def level(value: float, band: Band | None) -> str:
-    """Return how far a value is out of a band."""
-    if band is None:
-        return "ok"
-    for name, low, high in (
-        ("critical", band.low_critical, band.high_critical),
-        ("warning", band.low_warning, band.high_warning),
-    ):
-        if (low is not None and value < low) or (high is not None and value > high):
-            return name
-    return "ok"
 
 
 def trend(course: list[Point], quantity: str) -> str | None:
@@ -161,9 +149,9 @@ def _value(quantity: str, point: Point | None, course: list[Point], pond: Pond, 
         name=quantity_text(quantity, language),
         unit=unit_text(quantity),
         text=None if point is None else value_text(point.value, quantity, language),
-        age="" if point is None else age_text(now - point.time, language),
+        age="" if point is None else i18n.age(now - point.time, language),
         flagged=point is not None and point.flag in {Flag.SUSPECT, Flag.FAIL},
-        level="ok" if point is None or failed else level(point.value, band),
+        level="ok" if point is None or failed or band is None else band.level(point.value),
         trend=trend(course, quantity),
         old=point is not None and now - point.time > _SILENT,
     )
@@ -198,7 +186,7 @@ def _pond_view(
         state=state,
         values=[_value(name, latest.get(name), courses[name], pond, now, language) for name in SHOWN],
         alarms=alarms,
-        age=None if newest is None else age_text(now - newest, language),
+        age=None if newest is None else i18n.age(now - newest, language),
         spark=path,
         spark_limit=None if low is None else round(_SPARK_HEIGHT * (1 - low / top), 1),
     )

@@ -28,7 +28,7 @@ def shown_alarms(desk: Desk, now: float, language: str) -> dict[str, object]:
     return {
         "pond_names": {pond.id: pond.name for pond in desk.config.ponds.values()},
         "moment": lambda time: texts.moment_text(time, now),
-        "age": lambda time: texts.age_text(now - time, language),
+        "age": lambda time: i18n.age(now - time, language),
         "suppressor": lambda name: texts.suppressor_text(name, language),
     }
 

@@ -59,18 +59,6 @@ class ShownPond:
     values: list[Shown]
 
 
-def _level(value: float, band: Band | None) -> str:
-    if band is None:
-        return "ok"
-    for name, low, high in (
-        ("critical", band.low_critical, band.high_critical),
-        ("warning", band.low_warning, band.high_warning),
-    ):
-        if (low is not None and value < low) or (high is not None and value > high):
-            return name
-    return "ok"
-
-
 def _shown(name: str, row: LastValue | None, band: Band | None, newest: int, now: float, language: str) -> Shown:
     failed = row is not None and row["flag"] == Flag.FAIL
     return Shown(
@@ -78,8 +66,8 @@ def _shown(name: str, row: LastValue | None, band: Band | None, newest: int, now
         name=texts.quantity_text(name, language),
         unit="" if name == "ph" else QUANTITIES[name].unit,
         text=None if row is None else texts.value_text(row["value"], name, language),
-        age="" if row is None else texts.age_text(now - row["time"], language),
-        level="ok" if row is None or failed else _level(row["value"], band),
+        age="" if row is None else i18n.age(now - row["time"], language),
+        level="ok" if row is None or failed or band is None else band.level(row["value"]),
         doubted=row is not None and row["flag"] in {Flag.SUSPECT, Flag.FAIL},
         # A pond that is silent says so once; a value that lags behind the others says it of itself.
         lags=row is not None and newest - row["time"] > _SILENT,
@@ -98,7 +86,7 @@ def _ponds(desk: Desk, alarms: list[AlarmDetail], now: float, language: str) -> 
         state = urgent.get(pond.id) or ("empty" if newest is None else "silent" if now - newest > _SILENT else "ok")
         word = i18n.text(f"priority.{state}", language) if pond.id in urgent else texts.ui(f"state.{state}", language)
         values = [_shown(name, latest.get(name), pond.limits.band(name), newest or 0, now, language) for name in SHOWN]
-        age = None if newest is None else texts.age_text(now - newest, language)
+        age = None if newest is None else i18n.age(now - newest, language)
         found.append(ShownPond(pond.id, pond.name, state, word, age, values))
     return found
 

@@ -13,7 +13,7 @@ from vuong.quantities import QUANTITIES
 
 # How many decimals help a person; probes store more.
 _DIGITS: Final = {"ph": 2, "depth": 2, "turbidity": 0}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_TWO_DAYS: Final = 2 * 24 * 60  # minutes
 
 
 def ui(key: str, language: str, /, **numbers: object) -> str:
@@ -31,22 +31,11 @@ def quantity_text(quantity: str, language: str) -> str:
     return i18n.text(f"quantity.{quantity}", language) if quantity in QUANTITIES else ui(f"quantity.{quantity}", language)
 
 
-def age_text(seconds: float, language: str) -> str:
-    """Return how long ago something was."""
-    if seconds < _MINUTE:
-        return ui("age.now", language)
-    if seconds < _HOUR:
-        return ui("age.minutes", language, n=int(seconds // _MINUTE))
-    if seconds < 2 * _DAY:
-        return ui("age.hours", language, n=int(seconds // _HOUR))
-    return ui("age.days", language, n=int(seconds // _DAY))
-
-
 def duration_text(minutes: float, language: str) -> str:
     """Return for how long something is or was."""
     if minutes < 2 * 60 and minutes % 60:
         return ui("duration.minutes", language, n=int(minutes))
-    if minutes < 2 * _DAY / _MINUTE:
+    if minutes < _TWO_DAYS:
         return ui("duration.hours", language, n=int(minutes // 60))
     return ui("duration.days", language, n=int(minutes // (24 * 60)))
 

@@ -67,8 +67,8 @@ def _nodes(desk: Desk, language: str) -> dict[str, Any]:
                 node,
                 desk.config.ponds[pond].name,
                 "empty" if last is None else "silent" if silent else "warning" if troubles else "ok",
-                None if last is None else texts.age_text(now - last, language),
-                None if stated is None else texts.age_text(now - stated, language),
+                None if last is None else i18n.age(now - last, language),
+                None if stated is None else i18n.age(now - stated, language),
                 those(_FACTS),
                 troubles,
             )

@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 
 from vuong.alarms import ALARM_KINDS, Category, Priority, State
 from vuong.flags import Flag
-from vuong.i18n import LANGUAGES, MissingTextError, moment, number, text
+from vuong.i18n import LANGUAGES, MissingTextError, age, moment, number, text
 from vuong.limits import SPECIES
 from vuong.quantities import QUANTITIES
 
@@ -42,6 +42,7 @@ WANTED = {
     *(f"confidence.{c}" for c in ("high", "medium", "low")),
     *(f"flag.{f.value}" for f in Flag),
     *(f"species.{s}" for s in SPECIES),
+    *(f"age.{unit}" for unit in ("now", "minutes", "hours", "days")),
 }
 
 
@@ -103,3 +104,19 @@ def test_numbers(value: float, digits: int, language: str, written: str) -> None
 def test_moments_are_vietnams() -> None:
     assert moment(1_795_121_999) == "03:59"
     assert moment(1_795_121_999, "%H:%M %d/%m/%Y") == "03:59 20/11/2026"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "vừa xong"),
+        (59.9, "vừa xong"),
+        (60, "1 phút trước"),
+        (7199, "1 giờ trước"),
+        (172_799, "47 giờ trước"),
+        (172_800, "2 ngày trước"),
+    ],
+)
+def test_how_long_ago(seconds: float, said: str) -> None:
+    assert age(seconds) == said
+    assert all(age(seconds, language) for language in LANGUAGES)

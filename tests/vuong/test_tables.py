@@ -86,6 +86,15 @@ def test_defaults_have_a_band_for_each_threshold_alarm(species: str) -> None:
             assert kind.quantity is not None or kind.derived is not None
 
 
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [(3.0, "ok"), (5.0, "ok"), (2.9, "warning"), (1.9, "critical"), (5.1, "warning"), (6.1, "critical")],
+)
+def test_how_far_out_a_value_is(value: float, level: str) -> None:
+    assert Band(2.0, 3.0, 5.0, 6.0).level(value) == level
+    assert Band().level(value) == "ok"
+
+
 def test_alarm_kinds_clear_inside_their_limits() -> None:
     for name, kind in ALARM_KINDS.items():
         assert kind.name == name
