@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase
 
+from vuong import write_ahead
+
 DEFAULT_URL: Final = "sqlite:///vuong.db"
 
 
@@ -56,7 +58,8 @@ def connect(url: str) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
     # The driver's own implicit transactions would begin late; ours begin in _begin_sqlite.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+    write_ahead.use(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.store.schema import StoreError
+from vuong import write_ahead
 from vuong.contract.entry import OF_ALARM, Entry, EntryKind
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             os.chown(path, owner.st_uid, owner.st_gid)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead.use(connection)
         # FULL: an acknowledgement that the farmer saw confirmed must not be gone after a power cut.
         connection.execute("PRAGMA synchronous = FULL")
         (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()

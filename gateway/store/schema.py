@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.alarms import journal
 from gateway.escalation import tables as escalation
+from vuong import write_ahead
 from vuong.quantities import QUANTITIES
 
 QUANTITY_NAMES: Final = tuple(QUANTITIES)
@@ -87,7 +88,7 @@ def connect(path: Path, *, synchronous: str = "FULL") -> sqlite3.Connection:
     """
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead.use(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA busy_timeout = 30000")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
