@@ -105,15 +105,7 @@ async def post_batch(request: Request, cloud: Cloud, sender: Annotated[Sender, D
 @router.get("/api/v1/latest", response_model=list[LastValue])
 def get_latest(records: Records) -> Response:
     """Return the last value of every quantity of every pond."""
-    return Response(orjson.dumps(_last_values(records)), media_type="application/json")
-
-
-def _last_values(records: ScopedSession) -> list[LastValue]:
-    return [
-        {"pond": pond, "quantity": name, "unit": QUANTITIES[name].unit, "time": time, "value": value, "flag": flag.value}
-        for pond, values in service.latest(records).items()
-        for name, (time, value, flag) in values.items()
-    ]
+    return Response(orjson.dumps(service.last_values(records)), media_type="application/json")
 
 
 @router.get("/api/v1/latest/columns", response_model=dict[str, list[Any]])
@@ -186,7 +178,7 @@ async def get_events(request: Request, cloud: Cloud, asker: Asker) -> StreamingR
         require_principal(request, cloud)  # one that has signed out meanwhile gets no more
         with ScopedSession(cloud.engine, asker.scope) as session:
             live = get_live(session, cloud)
-            return live, None if live.mark == mark else _last_values(session)
+            return live, None if live.mark == mark else service.last_values(session)
 
     async def stream() -> AsyncIterator[str]:
         mark: str | None = None
