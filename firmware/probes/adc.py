@@ -15,7 +15,9 @@ TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this na
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware.assembly import Buses, Spec
     from firmware.boundaries import Adc
+    from firmware.ledger import Ledger
 
 _LOWEST, _HIGHEST = 150000, 2450000  # µV between which the converter is linear
 _ticks_us: "Callable[[], int]" = getattr(time, "ticks_us", lambda: time.monotonic_ns() // 1000)
@@ -91,3 +93,12 @@ class MotorCurrent:
         mean = total / count
         ampere = sqrt(max(0.0, squares / count - mean * mean)) / 1000 * self._ratio
         return (ampere if ampere >= self._floor else 0.0), "A", OK
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> "MotorCurrent | Voltage":  # noqa: ARG001
+    """Return the probe of a description: see `firmware.assembly`."""
+    adc = buses.machine.ADC
+    pin = adc(buses.machine.Pin(spec["pin"]), atten=adc.ATTN_11DB)
+    if spec["kind"] == "solar":
+        return Voltage(pin, "solar", spec.get("ratio", 4.0))
+    return MotorCurrent(pin, ampere_per_volt=spec.get("ampere_per_volt", 30.0), hertz=spec.get("hertz", 50))

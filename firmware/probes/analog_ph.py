@@ -4,6 +4,11 @@ from firmware.probes import OK
 from firmware.probes.ads1115 import Ads1115, ConverterError, calibrated
 from vuong.water import ph
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
+    from firmware.ledger import Ledger
+
 
 class AnalogPh:
     """A glass electrode behind an amplifier.
@@ -37,3 +42,10 @@ class AnalogPh:
     async def read(self, water: "dict[str, float]") -> "tuple[float | None, str, str]":
         """Take one reading; see `firmware.probes`."""
         return await calibrated(self, water, 0.0)
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> AnalogPh:
+    """Return the probe of a description: see `firmware.assembly`."""
+    slope, offset = ledger.numbers("ph", 2) or (100.0, 0.0)
+    adc = Ads1115(buses.i2c(), spec.get("address", 0x48))
+    return AnalogPh(adc, spec["channel"], zero=spec.get("zero", 1500.0), gain=spec.get("gain", 3.0), slope=slope, offset=offset)

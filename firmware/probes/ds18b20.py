@@ -6,7 +6,9 @@ from firmware.probes import DISCONNECTED, GARBLED, NO_ANSWER, OK, OUT_OF_RANGE
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
     from firmware.boundaries import OneWire, Sleep
+    from firmware.ledger import Ledger
 
 _CONVERT, _READ = 0x44, 0xBE
 _CONVERSION_TIME = 0.75  # 12 bits
@@ -71,3 +73,10 @@ class Ds18b20:
             raw -= 0x10000
         value = raw / 16
         return (value, "°C", OK) if -5.0 <= value <= 50.0 else (None, "°C", OUT_OF_RANGE)
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> Ds18b20:  # noqa: ARG001
+    """Return the probe of a description: see `firmware.assembly`."""
+    from onewire import OneWire  # type: ignore[import-not-found]  # noqa: PLC0415 (only the board has it)
+
+    return Ds18b20(buses.shared("onewire", lambda: OneWire(buses.machine.Pin(buses.pins["onewire"]))))

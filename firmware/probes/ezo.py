@@ -13,7 +13,9 @@ from vuong.quantities import QUANTITIES
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
     from firmware.boundaries import I2C, Sleep
+    from firmware.ledger import Ledger
 
 SUCCESS, SYNTAX_ERROR, PENDING, NO_DATA = 1, 2, 254, 255
 _SETTING_DELAY = 0.3
@@ -109,3 +111,8 @@ class Ezo:
             return str(answer[1:].split(b"\x00")[0], "utf-8")
         except ValueError:
             raise EzoError(GARBLED)  # noqa: B904
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> Ezo:  # noqa: ARG001 (EZO circuits keep their own calibration)
+    """Return the probe of a description: see `firmware.assembly`."""
+    return Ezo(buses.i2c(), spec["quantity"], pressure=spec.get("pressure", 101.3), salinity=spec.get("salinity", 0.0))

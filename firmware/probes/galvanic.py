@@ -5,6 +5,11 @@ from firmware.probes.ads1115 import Ads1115, ConverterError, calibrated
 from vuong.quantities import QUANTITIES
 from vuong.water import oxygen
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
+    from firmware.ledger import Ledger
+
 
 class GalvanicOxygen:
     """A galvanic oxygen cell: its voltage follows the oxygen's partial pressure and, through the membrane, temperature.
@@ -52,3 +57,10 @@ class GalvanicOxygen:
         if "temperature" not in water:
             return None, QUANTITIES["do"].unit, "no temperature"
         return await calibrated(self, water, 0.2)
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> GalvanicOxygen:
+    """Return the probe of a description: see `firmware.assembly`."""
+    air, temperature, zero = ledger.numbers("do", 3) or (spec["air"], spec["air_temperature"], 0.0)
+    adc = Ads1115(buses.i2c(), spec.get("address", 0x48))
+    return GalvanicOxygen(adc, spec["channel"], air=air, air_temperature=temperature, zero=zero)

@@ -7,6 +7,11 @@ harder: 0.00075 for each ‰ (haline contraction of sea water at 25–30 °C, UN
 from firmware.probes import DISCONNECTED, OK, OUT_OF_RANGE
 from firmware.probes.ads1115 import Ads1115, ConverterError
 
+TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
+if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
+    from firmware.ledger import Ledger
+
 _BROKEN_BELOW, _LOWEST, _HIGHEST, _FAILED_ABOVE = 3.6, 3.8, 20.5, 21.0
 _PER_SALINITY = 0.00075
 
@@ -40,3 +45,9 @@ class Level:
             return None, "m", OUT_OF_RANGE
         above = max(0.0, (current - 4.0) / 16.0 * self._span) / (1.0 + _PER_SALINITY * water.get("salinity", 0.0))
         return above + self._height, "m", OK
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> Level:  # noqa: ARG001 (its zero is in the description)
+    """Return the probe of a description: see `firmware.assembly`."""
+    adc = Ads1115(buses.i2c(), spec.get("address", 0x48))
+    return Level(adc, spec["channel"], span=spec["span"], height=spec.get("height", 0.0), shunt=spec.get("shunt", 100.0))

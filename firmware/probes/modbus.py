@@ -12,7 +12,9 @@ from vuong.water import oxygen
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
+    from firmware.assembly import Buses, Spec
     from firmware.boundaries import Sleep, Uart
+    from firmware.ledger import Ledger
 
 # (probe, quantity): function, first register, layout of the answer, place in it, factor to the quantity's unit.
 # The quantity "saturation" becomes dissolved oxygen with temperature and salinity of the sample.
@@ -120,3 +122,10 @@ class ModbusProbe:
             return None, quantity.unit, OUT_OF_RANGE
         # written so that NaN is out of range
         return (value, quantity.unit, OK) if quantity.low <= value <= quantity.high else (None, quantity.unit, OUT_OF_RANGE)
+
+
+def make(spec: "Spec", buses: "Buses", ledger: "Ledger") -> ModbusProbe:  # noqa: ARG001
+    """Return the probe of a description: see `firmware.assembly`."""
+    pins = buses.pins
+    bus = buses.shared("modbus", lambda: Bus(buses.machine.UART(1, pins.get("baud", 9600), tx=pins["tx"], rx=pins["rx"])))
+    return ModbusProbe(bus, spec["unit"], spec["probe"], spec["quantity"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -287,28 +288,53 @@ def test_the_image_needs_nothing_that_is_not_in_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_private_names_are_shortened_and_nothing_else() -> None:
-    source = (
-        "_LIMIT = 3\n"
-        "class A:\n"
-        "    def __init__(self, value: int) -> None:\n"
-        "        self._value, self.shown = value, f'{value:.1f} of {_LIMIT}'\n"
-        "        self._other: int = _twice(self._value)\n"
-        "    def sum(self) -> str:\n"
-        "        return f'{self._value + self._other} {self.shown}'\n"
-        "def _twice(n: int) -> int:\n"
-        "    return 2 * n\n"
-    )
-    made = shorten(source)
-    assert "_value" not in made
-    assert "_twice" not in made
-    assert "shown" in made
-    spaces: list[dict[str, Any]] = [{}, {}]
-    for space, text in zip(spaces, (source, made), strict=True):
-        exec(text, space)
-    assert spaces[1]["A"](2).sum() == spaces[0]["A"](2).sum() == "6 2.0 of 3"
+def test_what_the_node_needs_no_name_for_loses_it_and_nothing_else(tmp_path: Path) -> None:
+    sources = {
+        "small.table": (
+            "TYPE_CHECKING = False\n"
+            "if TYPE_CHECKING:\n"
+            "    from typing import Any\n"
+            "LIMIT, _STEP = 3, 1\n"
+            "WIDE = 16 * LIMIT\n"
+            "ROWS = {'a': LIMIT}\n"
+            "def of(name: str, number: int, *, most: int = WIDE) -> str:\n"
+            "    return f'{name} {min(number + _STEP, most)}'\n"
+        ),
+        "small.user": (
+            "from small import table\n"
+            "from small.table import LIMIT, of\n"
+            "class A:\n"
+            "    def __init__(self, value: int) -> None:\n"
+            "        self._value, self.shown = value, f'{value:.1f} of {LIMIT}'\n"
+            "        self._other: int = _twice(self._value)\n"
+            "    def sum(self, error: str, names: 'list[str]') -> str:\n"
+            "        def inner(name: str) -> str:\n"
+            "            return name + error\n"
+            "        try:\n"
+            "            found = [inner(name) for name in names] + [{}['none']]\n"
+            "        except KeyError as error:\n"
+            "            found = [str(error), table.of('wide', 99), of(name='narrow', number=1, most=table.LIMIT)]\n"
+            "        return f'{self._value + self._other} {self.shown} {found} {table.ROWS}'\n"
+            "def _twice(n: int) -> int:\n"
+            "    return 2 * n\n"
+        ),
+    }
+    made = shorten(sources)
+    assert not re.search("LIMIT|WIDE|_STEP|TYPE_CHECKING|typing", made["small.table"] + made["small.user"])
+    assert not re.search("_value|_twice|names|[*],", made["small.user"])
+    assert "shown" in made["small.user"]
+    assert "name" in made["small.table"]  # a call says it
+    told = []
+    for number, texts in enumerate((sources, made)):
+        folder = tmp_path / str(number)
+        (folder / "small").mkdir(parents=True)
+        for name, text in texts.items():
+            (folder / (name.replace(".", "/") + ".py")).write_text(text)
+        done = [sys.executable, "-S", "-c", "from small.user import A; print(A(2).sum('!', ['x']))"]
+        told.append(subprocess.run(done, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    assert told[0] == told[1] == "6 2.0 of 3 [\"'none'\", 'wide 48', 'narrow 2'] {'a': 3}\n"
     with pytest.raises(ValueError, match="line 1"):
-        shorten("from firmware.node import _secret\n")
+        shorten({"a": "from firmware.node import _secret\n"})
 
 
 def test_what_has_done_its_work_is_dropped_on_a_board_only(monkeypatch: pytest.MonkeyPatch) -> None:
