@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from gateway.escalation.ladder import LAN, SIREN, Escalation, Ladder
 from gateway.store.schema import connect
+from gateway.store.writing import writing
 from vuong.alarms import ALARM_KINDS, Priority
 
 FIRST_PAUSE: Final = 30
@@ -116,15 +117,8 @@ class Register:
             execute = self._connection.execute
             if not self.open_alarms() and execute("SELECT 1 FROM deliveries WHERE state = 'waiting' LIMIT 1").fetchone() is None:
                 return Due([], siren=False)  # most looks end here, and take no lock from the ingest
-            execute("BEGIN IMMEDIATE")
-            try:
-                due = self._plan(escalation, now, siren)
-                execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    execute("ROLLBACK")
-                raise
-            return due
+            with writing(self._connection):
+                return self._plan(escalation, now, siren)
 
     def _plan(self, escalation: Escalation, now: int, outcome: str) -> Due:
         alarms = self.open_alarms()
@@ -195,8 +189,7 @@ class Register:
         """Note one attempt: `SENT`, or why not; then it comes again after a pause that grows, until it is given up."""
         with self._lock:
             execute = self._connection.execute
-            execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._connection):
                 deliveries = list(deliveries)
                 for delivery in deliveries:
                     attempts = delivery.attempts + 1
@@ -210,11 +203,6 @@ class Register:
                         (state, state, attempts, now + pause, *delivery[:5]),
                     )
                 self._note(deliveries, outcome, now)
-                execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    execute("ROLLBACK")
-                raise
 
     def _note(self, deliveries: Iterable[Delivery], outcome: str, now: int) -> None:
         execute = self._connection.execute

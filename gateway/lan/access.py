@@ -14,6 +14,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from gateway.store.writing import writing
 from vuong.contract.api import RIGHTS, Right
 
 ROLES: Final = ("viewer", "farmer", "technician")
@@ -210,8 +211,7 @@ class Access:
     def _attempt(self, source: str, now: float, *, alone: bool = False) -> None:
         keys = _keys(source, alone=alone)
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with writing(self._connection):
             wait = max(self._wait(key, free, now) for key, free in keys)
             if wait <= 0:
                 for key, _ in keys:
@@ -221,11 +221,6 @@ class Access:
                     )
                 # Forget what is long past, so that the table stays small.
                 execute("DELETE FROM failures WHERE last < ?", (now - 86_400,))
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
         if wait > 0:
             raise LockedError(wait)
 

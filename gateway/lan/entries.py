@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.store.schema import StoreError
+from gateway.store.writing import writing
 from vuong import write_ahead
 from vuong.contract.entry import OF_ALARM, Entry, EntryKind
 
@@ -129,8 +130,7 @@ class Entries:
             for e in entries
         ]
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with writing(self._connection):
             (before,) = execute("SELECT count(*) FROM entries").fetchone()
             self._connection.executemany(
                 f"INSERT INTO entries ({_COLUMNS}, alarm, sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -138,11 +138,6 @@ class Entries:
                 rows,
             )
             (after,) = execute("SELECT count(*) FROM entries").fetchone()
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
         return int(after - before)
 
     def get(self, name: str) -> Entry | None:

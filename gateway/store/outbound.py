@@ -11,6 +11,7 @@ import orjson
 
 from gateway.intervals import Intervals
 from gateway.store.schema import QUANTITY_NAMES, connect
+from gateway.store.writing import writing
 from vuong.contract.batch import SampleColumns
 
 # While the cloud was away, so many of the newest samples go ahead of the backlog.
@@ -236,8 +237,6 @@ class SampleStream:
     def _mark(self, first: int, last: int) -> None:
         if not self._sent.add(first, last):
             return
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        execute("DELETE FROM outbox")
-        self._connection.executemany("INSERT INTO outbox VALUES (?, ?)", list(self._sent))
-        execute("COMMIT")
+        with writing(self._connection):
+            self._connection.execute("DELETE FROM outbox")
+            self._connection.executemany("INSERT INTO outbox VALUES (?, ?)", list(self._sent))

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.alarms import journal
 from gateway.escalation import tables as escalation
+from gateway.store.writing import writing
 from vuong import write_ahead
 from vuong.quantities import QUANTITIES
 
@@ -110,14 +111,9 @@ def _add_quantities(connection: sqlite3.Connection) -> None:
     """Add the columns of quantities that the table has not got yet; gateway and LAN page may come to it at the same moment."""
     if not _lacking(connection):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with writing(connection):
         for column in _lacking(connection):
             connection.execute(f"ALTER TABLE samples ADD COLUMN {column} {'INTEGER' if column.endswith('_flag') else 'REAL'}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _lacking(connection: sqlite3.Connection) -> list[str]:

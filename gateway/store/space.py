@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gateway.store.schema import QUANTITY_NAMES
+from gateway.store.writing import writing
 
 _LOG = logging.getLogger(__name__)
 
@@ -214,17 +215,11 @@ class Space:
         gone = [(position, node, time // stretch * stretch) for position, node, time in present if position not in keep]
         for at in range(0, len(gone), PIECE):
             piece = gone[at : at + PIECE]
-            execute("BEGIN IMMEDIATE")
-            try:
+            with writing(self._connection):
                 self._connection.executemany("DELETE FROM samples WHERE position = ?", [(position,) for position, _, _ in piece])
                 self._connection.executemany(
                     "INSERT INTO thinned VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET removed = removed + 1",
                     [(node, start, stretch) for _, node, start in piece],
                 )
-                execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    execute("ROLLBACK")
-                raise
             self._checkpoint()
         return bool(gone)

@@ -19,6 +19,7 @@ from gateway.ledger import BootKey, Entry, LedgerRow
 from gateway.observation import Observation
 from gateway.pipeline import StageState
 from gateway.store.schema import QUANTITY_NAMES, DamagedError, connect
+from gateway.store.writing import writing
 from vuong.contract.batch import AlarmRow, StatusRow
 from vuong.flags import Flag
 from vuong.readings import Sample
@@ -146,8 +147,7 @@ class Store:
             if they could not be written; none of them is then
         """
         execute, many = self._connection.execute, self._connection.executemany
-        execute("BEGIN IMMEDIATE")
-        try:
+        with writing(self._connection):
             self._insert(changes.samples)
             if changes.ledger:
                 many(
@@ -187,11 +187,6 @@ class Store:
                 execute(
                     "DELETE FROM quarantine WHERE position <= (SELECT max(position) FROM quarantine) - ?", (KEPT_IN_QUARANTINE,)
                 )
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
 
     def _insert(self, rows: list[SampleRow]) -> None:
         whole = len(rows) - len(rows) % ROWS_A_STATEMENT
@@ -232,8 +227,7 @@ class Store:
         alarm_states : the alarms' state, already moved
         """
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with writing(self._connection):
             # What is late makes a time old, never young: the youngest tells how far the node's clock is from ours.
             ahead = execute(
                 "SELECT node, max(time - arrived) FROM samples WHERE position >= ? AND estimated = 0 GROUP BY node",
@@ -260,11 +254,6 @@ class Store:
                 execute("DELETE FROM snapshots WHERE position >= ?", (position,))
             self._connection.executemany("INSERT OR REPLACE INTO alarm_states VALUES (?, ?)", list(alarm_states.items()))
             self._connection.executemany("DELETE FROM state WHERE name = ?", [("last",), ("wrong",)])
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
 
     def next_position(self) -> int:
         """Return the first position that no sample has had."""
