@@ -96,7 +96,13 @@ def postgresql(directory: Path, *settings: str) -> Iterator[str]:
     options = " ".join(f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={data}", *settings))
     run("pg_ctl", "-l", str(log), "-o", options, "-w", "start")
     try:
-        yield f"postgresql://vuong@/postgres?host={data}"
+        url = f"postgresql://vuong@/postgres?host={data}"
+        engine = connect(url)
+        with engine.begin() as connection:  # as an administrator does before the tables are made
+            if connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").first():
+                connection.exec_driver_sql("CREATE EXTENSION postgis")
+        engine.dispose()
+        yield url
     finally:
         run("pg_ctl", "-m", "fast", "-w", "stop")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need of the system: Mosquitto, PostgreSQL, Patroni and etcd, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
+# What the tests need of the system: Mosquitto, PostgreSQL with PostGIS, Patroni and etcd, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
 # Where it cannot install (no Debian, no root), it says loudly what will be left out; those tests then skip and name the same reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,11 @@ want mkfs.ext4 e2fsprogs
 want nsenter util-linux
 want nft nftables
 want shellcheck shellcheck
+# PostGIS is packaged for each release of the server; which one is known once the server's own is.
+release() {
+  { printf '%s\n' /usr/lib/postgresql/*/bin/initdb; apt-cache depends postgresql 2>/dev/null; } | sed -nE 's#.*postgresql[/-]([0-9]+)(/bin/initdb)?$#\1#p' | head -1
+}
+compgen -G "/usr/share/postgresql/*/extension/postgis.control" >/dev/null || missing+=(postgis)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     as_root=none
@@ -34,6 +39,7 @@ if ((${#missing[@]})); then
   else
     echo "installing ${missing[*]}"
     $as_root apt-get -qq update
+    missing=("${missing[@]/#postgis/postgresql-$(release)-postgis-3}")
     DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null || {
       printf '\n*** apt could not install %s ***\n\n' "${missing[*]}" >&2
       exit 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel
 
 from cloud.context import Records
-from cloud.farms import service
+from cloud.farms import places, service
 from cloud.farms.tables import Pond
 from vuong.limits import limits_of
 
@@ -36,15 +37,32 @@ class PondDetail(PondSummary):
     nodes: list[str]
 
 
-def _summary(pond: Pond) -> dict[str, Any]:
+def summary(pond: Pond) -> dict[str, Any]:
+    """Return a pond as its summary's fields."""
     own = {name: getattr(pond, name) for name in ("id", "name", "species", "area", "depth", "longitude", "latitude")}
     return own | {"cooperative": pond.cooperative_id}
 
 
 @router.get("/api/v1/ponds")
-def get_ponds(records: Records) -> list[PondSummary]:
-    """Return the ponds that the asker may see."""
-    return [PondSummary(**_summary(pond)) for pond in service.ponds(records)]
+def get_ponds(
+    records: Records,
+    within: Annotated[
+        str | None, Query(max_length=100, description="a map's edges west,south,east,north in degrees; everywhere")
+    ] = None,
+) -> list[PondSummary]:
+    """Return the ponds that the asker may see, or those of them that a map shows."""
+    found = service.ponds(records) if within is None else places.ponds_on_map(records, *_edges(within))
+    return [PondSummary(**summary(pond)) for pond in found]
+
+
+def _edges(within: str) -> tuple[float, float, float, float]:
+    try:
+        west, south, east, north = (float(part) for part in within.split(","))
+    except ValueError:
+        west = south = east = north = math.nan
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise HTTPException(422, f"within is {within!r:.60}; give west,south,east,north in degrees, such as 105.8,9.5,106.2,9.8")
+    return west, south, east, north
 
 
 @router.get("/api/v1/ponds/{pond}")
@@ -54,4 +72,4 @@ def get_pond(pond: str, records: Records) -> PondDetail:
     if found is None:
         raise HTTPException(404, f"pond {pond!r:.60} is not known")
     nodes = [node.eui for node in found.nodes if node.revoked is None]
-    return PondDetail(**_summary(found), limits=asdict(limits_of(found.species, found.limits)), nodes=nodes)
+    return PondDetail(**summary(found), limits=asdict(limits_of(found.species, found.limits)), nodes=nodes)

@@ -1,4 +1,4 @@
-"""A pond's outline: a GeoJSON polygon (RFC 7946), checked, and its area."""
+"""Places on the ground: a pond's outline (GeoJSON polygon, RFC 7946) checked, areas and distances in metres, bounding boxes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import math
 from typing import Any, Final
 
-from shapely import GeometryType, Polygon, from_geojson, get_type_id, is_valid_reason
+import orjson
+from shapely import GeometryType, Polygon, distance, from_geojson, get_type_id, is_valid_reason, transform
 from shapely.errors import GEOSException
 
 _LARGEST: Final = 1e7  # m²: ten square kilometres is no pond
@@ -51,9 +52,35 @@ def outline(document: object) -> tuple[dict[str, Any], float]:
     return kept, area
 
 
+def shape_of(geometry: dict[str, Any]) -> Any:  # noqa: ANN401 - shapely has no types
+    """Return a GeoJSON geometry as a shape in degrees."""
+    return from_geojson(orjson.dumps(geometry))
+
+
+def bounds(geometry: dict[str, Any] | None) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return west, south, east and north of a GeoJSON geometry in degrees, four ``None`` where it has no place."""
+    shape = None if geometry is None else shape_of(geometry)
+    if shape is None or shape.is_empty:
+        return None, None, None, None
+    west, south, east, north = (float(value) for value in shape.bounds)
+    return west, south, east, north
+
+
+def degree_lengths(latitude: float) -> tuple[float, float]:
+    """Return how many metres a degree of longitude and one of latitude have there on WGS 84 (Snyder 1987, USGS PP 1395)."""
+    phi = math.radians(latitude)
+    north = 111_132.954 - 559.822 * math.cos(2 * phi) + 1.175 * math.cos(4 * phi)
+    east = 111_412.84 * math.cos(phi) - 93.5 * math.cos(3 * phi) + 0.118 * math.cos(5 * phi)
+    return east, north
+
+
 def ground_area(shape: Polygon) -> float:
-    """Return the area in m² of a small polygon in degrees: length of a degree on WGS 84 at its middle (Snyder 1987, USGS PP 1395)."""
-    latitude = math.radians(shape.centroid.y)
-    north = 111_132.954 - 559.822 * math.cos(2 * latitude) + 1.175 * math.cos(4 * latitude)
-    east = 111_412.84 * math.cos(latitude) - 93.5 * math.cos(3 * latitude) + 0.118 * math.cos(5 * latitude)
-    return float(shape.area * north * east)
+    """Return the area in m² of a small polygon in degrees."""
+    east, north = degree_lengths(shape.centroid.y)
+    return float(shape.area * east * north)
+
+
+def ground_distance(a: Any, b: Any) -> float:  # noqa: ANN401 - shapely has no types
+    """Return the shortest way in m between two shapes in degrees that are a few kilometres apart at most; 0 where they touch."""
+    lengths = degree_lengths((a.centroid.y + b.centroid.y) / 2)
+    return float(distance(transform(a, lambda points: points * lengths), transform(b, lambda points: points * lengths)))

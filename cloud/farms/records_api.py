@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from cloud.accounts.access import ApiWriter, Work
 from cloud.accounts.roles import Right
-from cloud.context import Asker, Cloud, Records, demand
-from cloud.farms import certification, diary, ponds, service, units
+from cloud.context import Asker, Cloud, Context, Records, demand
+from cloud.farms import certification, diary, places, ponds, service, units
+from cloud.farms.api import summary
 from cloud.farms.diary import DiaryError
 from cloud.farms.ponds import FieldError
-from cloud.farms.tables import Crop, DiaryEntry, Pond
+from cloud.farms.tables import Crop, DiaryEntry, Pond, Unit
 from cloud.tenancy import ScopedSession
 from vuong.contract.api import PONDS, ROOT
 
@@ -21,6 +24,9 @@ router = APIRouter(tags=["farms"])
 _LATEST: Final = 2**33
 Given = Annotated[dict[str, Any], Body(max_length=20)]
 Day = Annotated[str, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="YYYY-MM-DD")]
+AnyDay = Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="YYYY-MM-DD; today in Vietnam")]
+Level = Literal["province", "district", "commune"]
+_ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 class CropRow(BaseModel):
@@ -72,6 +78,20 @@ def _pond(session: ScopedSession, name: str) -> Pond:
     return found
 
 
+def _today(cloud: Context) -> str:
+    return datetime.fromtimestamp(cloud.clock.now(), _ZONE).date().isoformat()
+
+
+def _units_of(session: ScopedSession, pond: Pond, day: str) -> list[Unit]:
+    if pond.longitude is None or pond.latitude is None:
+        return []
+    return places.units_at(session, pond.longitude, pond.latitude, day)
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    return {name: getattr(unit, name) for name in ("code", "level", "name", "parent", "valid_from", "valid_to")}
+
+
 def _crop(row: Crop) -> CropRow:
     return CropRow(
         id=row.id, species=row.species, started=row.started, ended=row.ended, stocked=row.stocked, hatchery=row.hatchery
@@ -112,15 +132,32 @@ def patch_pond(pond: str, given: Given, work: Annotated[Work, Depends(ApiWriter(
 
 
 @router.get(PONDS + "/{pond}/outline")
-def get_outline(pond: str, records: Records) -> dict[str, Any]:
-    """Return a pond's outline as a GeoJSON feature, and the administrative unit that it lies in."""
+def get_outline(pond: str, records: Records, cloud: Cloud) -> dict[str, Any]:
+    """Return a pond's outline as a GeoJSON feature, and the smallest administrative unit of today that it lies in."""
     found = _pond(records, pond)
-    unit = None if found.longitude is None or found.latitude is None else units.at(records, found.longitude, found.latitude)
+    held = _units_of(records, found, _today(cloud))
     return {
         "type": "Feature",
         "geometry": found.polygon,
-        "properties": {"pond": found.id, "area": found.area, "unit": unit.code if unit else None},
+        "properties": {"pond": found.id, "area": found.area, "unit": held[0].code if held else None},
     }
+
+
+@router.get(PONDS + "/{pond}/units")
+def get_pond_units(pond: str, records: Records, cloud: Cloud, day: AnyDay = None) -> list[dict[str, Any]]:
+    """Return the administrative units that a pond lay in on a day, the smallest first; only units with an outline are found."""
+    return [_unit(unit) for unit in _units_of(records, _pond(records, pond), day or _today(cloud))]
+
+
+@router.get(PONDS + "/{pond}/neighbours")
+def get_neighbours(
+    pond: str,
+    records: Records,
+    metres: Annotated[float, Query(gt=0, le=places.FARTHEST, description="from bank to bank")] = 500,
+) -> list[dict[str, Any]]:
+    """Return the ponds near a pond that the asker may see, the nearest first, with their distance in m: whom to warn of a disease."""
+    near = places.neighbours(records, _pond(records, pond), metres)
+    return [summary(other) | {"distance": distance} for other, distance in near]
 
 
 @router.get(PONDS + "/{pond}/crops")
@@ -181,18 +218,31 @@ def get_certification(
 
 
 @router.get(ROOT + "/units")
-def get_units(records: Records, day: Day, level: Literal["province", "district", "commune"] = "province") -> list[dict[str, Any]]:
+def get_units(records: Records, day: Day, level: Level = "province") -> list[dict[str, Any]]:
     """Return the administrative units of a level that existed on a day."""
-    return [
-        {"code": u.code, "name": u.name, "parent": u.parent, "valid_from": u.valid_from, "valid_to": u.valid_to}
-        for u in units.on(records, level, day)
-    ]
+    return [_unit(unit) for unit in units.on(records, level, day)]
+
+
+@router.get(ROOT + "/units/{code}/ponds")
+def get_unit_ponds(
+    code: str, records: Records, cloud: Cloud, level: Level = "commune", day: AnyDay = None
+) -> list[dict[str, Any]]:
+    """Return the ponds that the asker may see in a unit as it was drawn on a day (before the merger of 2025: ``day=2025-06-30``)."""
+    on = day or _today(cloud)
+    unit = units.one(records, level, code, on)
+    if unit is None:
+        raise HTTPException(
+            404, f"{level} {code!r:.20} did not exist on {on}; ask /api/v1/units?level={level}&day={on} for those that did"
+        )
+    if unit.west is None:
+        raise HTTPException(
+            409, f"{level} {code} has no outline here; the operator stores outlines with `vuong cloud units --outlines`"
+        )
+    return [summary(pond) for pond in places.ponds_in(records, unit)]
 
 
 @router.get(ROOT + "/units/{code}/successors")
-def get_successors(
-    code: str, records: Records, level: Literal["province", "district", "commune"] = "province"
-) -> list[dict[str, Any]]:
+def get_successors(code: str, records: Records, level: Level = "province") -> list[dict[str, Any]]:
     """Return what an old unit became in the merger of 2025: the new units and their shares, which add up to 1 over each level."""
     found = units.successors(records, level, code)
     if not found:

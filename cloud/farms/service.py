@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 
 from cloud.farms.tables import Cooperative, Pond
@@ -15,8 +17,12 @@ def cooperatives(session: ScopedSession) -> list[Cooperative]:
 
 def ponds(session: ScopedSession) -> list[Pond]:
     """Return the ponds, in order of co-operative and id (``ao-2`` before ``ao-10``)."""
-    found = session.scalars(select(Pond).order_by(Pond.cooperative_id, Pond.id))
-    return sorted(found, key=lambda pond: (pond.cooperative_id, len(pond.id), pond.id))
+    return ordered(session.scalars(select(Pond)))
+
+
+def ordered(ponds: Iterable[Pond]) -> list[Pond]:
+    """Return ponds in the order in which people are shown them."""
+    return sorted(ponds, key=lambda pond: (pond.cooperative_id, len(pond.id), pond.id))
 
 
 def pond(session: ScopedSession, id: str) -> Pond | None:  # noqa: A002

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, event, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from cloud.database import Base
+from cloud.farms.outline import bounds
 from cloud.tenancy import Common, Owned
 
 
@@ -42,10 +43,42 @@ class OfCooperative(Owned):
         return cls.cooperative_id.in_(cooperatives)
 
 
-class Pond(Base, OfCooperative):
-    """A pond; `area` in m², `depth` in m, `limits` what differs from the species' own (`vuong.limits.limits_of`)."""
+class Placed:
+    """A row that lies somewhere; its bounding box in degrees is kept beside it, ``None`` where it has no place.
+
+    By the box any store finds the rows that can matter (`cloud.farms.places`).
+    """
+
+    __abstract__ = True
+    placed_by: ClassVar[tuple[str, ...]]
+
+    west: Mapped[float | None]
+    south: Mapped[float | None]
+    east: Mapped[float | None]
+    north: Mapped[float | None]
+
+    def ground(self) -> dict[str, Any] | None:
+        """Return its GeoJSON geometry, ``None`` where it has no place."""
+        raise NotImplementedError
+
+
+@event.listens_for(Placed, "before_insert", propagate=True)
+@event.listens_for(Placed, "before_update", propagate=True)
+def _keep_box(mapper: object, connection: object, row: Placed) -> None:  # noqa: ARG001 - SQLAlchemy's signature
+    state = inspect(row)
+    if any(state.attrs[name].history.has_changes() for name in row.placed_by):
+        row.west, row.south, row.east, row.north = bounds(row.ground())
+
+
+class Pond(Base, OfCooperative, Placed):
+    """A pond; `area` in m², `depth` in m, `limits` what differs from the species' own (`vuong.limits.limits_of`).
+
+    It counts as where its point is (`longitude`, `latitude`): an outline may reach over a border, and it is one pond.
+    """
 
     __tablename__ = "ponds"
+    __table_args__ = (Index("ix_ponds_box", "west", "south", "east", "north"),)
+    placed_by = ("polygon", "longitude", "latitude")
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -60,6 +93,12 @@ class Pond(Base, OfCooperative):
     nodes: Mapped[list[Node]] = relationship(
         primaryjoin="and_(Node.pond_id == Pond.id, Node.until.is_(None))", order_by="Node.id", viewonly=True
     )
+
+    def ground(self) -> dict[str, Any] | None:
+        """Return its outline, or else its point, as GeoJSON."""
+        if self.polygon is not None or self.longitude is None or self.latitude is None:
+            return self.polygon
+        return {"type": "Point", "coordinates": [self.longitude, self.latitude]}
 
 
 class Node(Base, OfCooperative):
@@ -130,11 +169,12 @@ class DiaryEntry(Base, OfCooperative):
     client_id: Mapped[str | None] = mapped_column(unique=True)
 
 
-class Unit(Base, Common):
+class Unit(Base, Common, Placed):
     """An administrative unit while it existed: from `valid_from` (inclusive) to `valid_to` (exclusive), dates ``YYYY-MM-DD``."""
 
     __tablename__ = "units"
-    __table_args__ = (UniqueConstraint("code", "level", "valid_from"),)
+    __table_args__ = (UniqueConstraint("code", "level", "valid_from"), Index("ix_units_box", "west", "south", "east", "north"))
+    placed_by = ("geometry",)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(index=True)
@@ -144,6 +184,10 @@ class Unit(Base, Common):
     valid_from: Mapped[str]
     valid_to: Mapped[str | None]
     geometry: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    def ground(self) -> dict[str, Any] | None:
+        """Return its outline as GeoJSON."""
+        return self.geometry
 
 
 class Crosswalk(Base, Common):

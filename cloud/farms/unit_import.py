@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from shapely import from_geojson
+from shapely import STRtree
 from shapely.errors import GEOSException
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
+from cloud.farms.outline import shape_of
 from cloud.farms.tables import Crosswalk, Unit
 from cloud.tenancy import Scope, ScopedSession
 
@@ -102,8 +103,8 @@ def _geometries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             properties = feature.get("properties") or {}
             code = feature.get("id") or properties.get("level2_id") or properties.get("code")
             geometry = _without_slivers(feature["geometry"])
-            shape = from_geojson(json.dumps(geometry))
-            if not isinstance(code, str) or shape.is_empty:
+            shape = shape_of(geometry)
+            if not isinstance(code, str) or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
                 yield f"(no code or no outline: {properties})", geometry  # told, and the rest goes on
                 continue
             yield code, geometry
@@ -194,11 +195,13 @@ def crosswalk_by_area(engine: Engine, old_level: str, new_level: str) -> int:
 
         def shapes(level: str, start: str) -> list[tuple[int, Any]]:
             found = session.scalars(select(Unit).where(Unit.level == level, Unit.valid_from == start, Unit.geometry.is_not(None)))
-            return [(u.id, from_geojson(json.dumps(u.geometry)).buffer(0)) for u in found]
+            return [(u.id, shape_of(u.geometry or {}).buffer(0)) for u in found]
 
         new = shapes(new_level, MERGER)
+        tree = STRtree([shape for _, shape in new])
         for old_id, shape in shapes(old_level, BEFORE):
-            shared = {new_id: shape.intersection(other).area for new_id, other in new if shape.intersects(other)}
+            met = [new[index] for index in tree.query(shape, predicate="intersects")]
+            shared = {new_id: shape.intersection(other).area for new_id, other in met}
             kept = {new_id: area for new_id, area in shared.items() if area > _SMALLEST_SHARE * shape.area}
             whole = sum(kept.values())
             links += [Crosswalk(old_id=old_id, new_id=n, weight=area / whole, basis="area") for n, area in kept.items()]

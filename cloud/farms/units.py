@@ -1,33 +1,32 @@
-"""Administrative units through time: what existed when, what lies where, and figures of old units told by new ones (merger of 1 July 2025)."""
+"""Administrative units through time: what existed when, and figures of old units told by new ones (merger of 1 July 2025)."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 
-from shapely import Point, from_geojson
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import defer
 
 from cloud.farms.tables import Crosswalk, Unit
 from cloud.tenancy import ScopedSession
 
 
+def existed(day: str) -> ColumnElement[bool]:
+    """Return the condition that a unit existed on a day (``YYYY-MM-DD``)."""
+    return and_(Unit.valid_from <= day, or_(Unit.valid_to.is_(None), Unit.valid_to > day))
+
+
 def on(session: ScopedSession, level: str, day: str) -> list[Unit]:
-    """Return the units of a level that existed on a day (``YYYY-MM-DD``), by code."""
-    statement = select(Unit).where(Unit.level == level, Unit.valid_from <= day, or_(Unit.valid_to.is_(None), Unit.valid_to > day))
-    return list(session.scalars(statement.order_by(Unit.code)))
+    """Return the units of a level that existed on a day (``YYYY-MM-DD``), by code, without their outlines."""
+    statement = select(Unit).where(Unit.level == level, existed(day)).order_by(Unit.code)
+    return list(session.scalars(statement.options(defer(Unit.geometry))))
 
 
-def at(session: ScopedSession, longitude: float, latitude: float) -> Unit | None:
-    """Return the smallest unit of today whose outline holds a point, ``None`` where no outline does."""
-    held = session.scalars(select(Unit).where(Unit.valid_to.is_(None), Unit.geometry.is_not(None)))
-    point, found = Point(longitude, latitude), []
-    for unit in held:
-        shape = from_geojson(json.dumps(unit.geometry))
-        if shape.covers(point):
-            found.append((shape.area, unit.id, unit))
-    return min(found)[2] if found else None
+def one(session: ScopedSession, level: str, code: str, day: str) -> Unit | None:
+    """Return a unit as it was on a day, without its outline; ``None`` where there was none of that code."""
+    statement = select(Unit).where(Unit.level == level, Unit.code == code, existed(day))
+    return session.scalar(statement.options(defer(Unit.geometry)))
 
 
 def successors(session: ScopedSession, level: str, code: str) -> list[tuple[Unit, float, str]]:

@@ -2,8 +2,12 @@
 
 from alembic import context
 
+from cloud.farms import shapes
 from cloud.schema import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
+    # Not a step of its own: PostGIS may come to a database after the tables.
+    shapes.ensure(connection)

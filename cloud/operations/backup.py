@@ -84,7 +84,9 @@ def back_up(engine: Engine, to: Path, now: float) -> dict[str, Any]:
             with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
                 held = counts(connection)
                 snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
-                _run("pg_dump", engine, "--format=custom", f"--snapshot={snapshot}", "--file", str(data), "--no-owner")
+                # PostGIS's own table comes with the extension, and only its owner may fill it.
+                options = ("--format=custom", "--no-owner", "--exclude-table-data=*.spatial_ref_sys")
+                _run("pg_dump", engine, *options, f"--snapshot={snapshot}", "--file", str(data))
         manifest = {"format": _FORMAT, "store": dialect, "time": int(now), "sha256": _digest(data), "rows": held}
         (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         whole = Path(folder) / "whole"
@@ -155,7 +157,16 @@ def restore(engine: Engine, file: Path) -> dict[str, Any]:
                 held = inspect(connection).get_table_names()
             if set(held) & set(metadata.tables):
                 raise BackupError("the database holds tables already; give an empty one")
-            _run("pg_restore", engine, "--no-owner", "--exit-on-error", "--single-transaction", str(data))
+            # A comment on an extension may be written by its owner only, who is seldom the one that restores.
+            options = ("--no-owner", "--no-comments", "--exit-on-error", "--single-transaction")
+            try:
+                _run("pg_restore", engine, *options, str(data))
+            except BackupError as error:
+                if "extension" not in str(error):
+                    raise
+                raise BackupError(
+                    f"{error}\nhave an administrator run in the new database first: CREATE EXTENSION postgis"
+                ) from None
         with engine.connect() as connection:
             found = counts(connection)
     wrong = [

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.database import sqlite_path
+from cloud.farms.shapes import extension, shaped
 from cloud.operations.health import head
 from cloud.operations.tables import JobRun
 from cloud.operations.work import JOBS
@@ -81,6 +82,23 @@ def _partitions(connection: Connection, now: float) -> Iterator[Finding]:
         yield Finding("partitions", "warning", f"{wanted} is not there yet", "let the jobs run: vuong cloud work")
     else:
         yield Finding("partitions", "ok", f"{len(there)}, next month's among them")
+
+
+def _extensions(connection: Connection, now: float) -> Iterator[Finding]:
+    del now
+    if connection.dialect.name != "postgresql":
+        return
+    version = extension(connection, "postgis")
+    if version is None:
+        told = "not in this database: places are found by boxes and in this process, which is right and slower"
+        yield Finding("postgis", "ok", told, "to use it: CREATE EXTENSION postgis, then vuong cloud migrate")
+    elif not shaped(connection):
+        yield Finding("postgis", "warning", f"{version}, but the shapes are not there", "run: vuong cloud migrate")
+    else:
+        yield Finding("postgis", "ok", f"{version}, finds what lies where")
+    for name in ("timescaledb", "citus"):
+        found = extension(connection, name)
+        yield Finding(name, "ok", "not in this database; not needed" if found is None else found)
 
 
 def _jobs(connection: Connection, now: float) -> Iterator[Finding]:
@@ -153,7 +171,13 @@ def _disk(engine: Engine) -> Iterator[Finding]:
         yield Finding("secret", "fault", f"{key.name} can be read by others", f"chmod 600 {key}")
 
 
-_CHECKS: Final[tuple[Callable[[Connection, float], Iterator[Finding]], ...]] = (_whole, _partitions, _jobs, _backlogs)
+_CHECKS: Final[tuple[Callable[[Connection, float], Iterator[Finding]], ...]] = (
+    _whole,
+    _partitions,
+    _extensions,
+    _jobs,
+    _backlogs,
+)
 
 
 def examine(engine: Engine, now: float) -> list[Finding]:

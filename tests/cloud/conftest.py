@@ -43,6 +43,15 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+def add_postgis(url: str) -> None:
+    """Create PostGIS in a database as an administrator does before the tables are made; where it is not installed, nothing."""
+    engine = connect(url)
+    with engine.begin() as connection:
+        if connection.exec_driver_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").first():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS postgis")
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """Give the socket folder of a private PostgreSQL; root starts it as user postgres."""
@@ -62,6 +71,7 @@ def postgresql() -> Iterator[str]:
     options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off -c max_connections=60"
     run("pg_ctl", "-D", f"{home}/db", "-l", f"{home}/log", "-o", options, "-w", "start")
     try:
+        add_postgis(f"postgresql://vuong@/template1?host={home}")
         yield str(home)
     finally:
         run("pg_ctl", "-D", f"{home}/db", "-m", "immediate", "-w", "stop")

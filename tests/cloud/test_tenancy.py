@@ -191,6 +191,7 @@ SYSTEM = {
     "entries/service.py": "an exchange with a gateway, narrowed by its co-op's ponds",
     "farms/commands.py": "the operator's own commands",
     "farms/importer.py": "the farm file of the operator",
+    "farms/shapes.py": "asks the catalogue whether PostGIS is there; the questions themselves are scoped (farms/places.py)",
     "farms/unit_import.py": "administrative units belong to nobody",
     "operations": "health, metrics and background jobs",
     "telemetry": "ingest of a gateway, rollups, retention, the mirror",

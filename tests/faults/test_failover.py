@@ -25,6 +25,7 @@ from cloud.farms.importer import import_farm
 from cloud.operations import jobs
 from cloud.operations.backup import back_up
 from tests.cloud.batches import FARM, NOW
+from tests.cloud.conftest import add_postgis
 from tests.cloud.operations.processes import BINARIES, Uplink, as_postgres, free_port, held, serving
 
 pytestmark = pytest.mark.slow
@@ -165,6 +166,7 @@ def test_the_primary_is_killed_under_load_and_nothing_acknowledged_is_lost(tmp_p
     with cluster() as (primary, standby):
         hosts = f"host=127.0.0.1,127.0.0.1&port={primary.port},{standby.port}"
         url = f"postgresql://vuong@/postgres?{hosts}&target_session_attrs=read-write&connect_timeout=3"
+        add_postgis(url)
         engine = connect(url)
         migrate(engine)
         import_farm(engine, FARM, Path())

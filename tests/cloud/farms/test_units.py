@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from cloud.farms import unit_import, units
+from cloud.farms import places, unit_import, units
 from cloud.tenancy import Scope, ScopedSession
 from tests.cloud.batches import TOKENS
 from vuong.command import main
@@ -95,10 +95,10 @@ def test_units_are_those_of_the_day(filled: Engine) -> None:
         assert [u.code for u in units.on(session, "province", "2025-07-01")] == ["92", "96"]
         assert [u.code for u in units.on(session, "district", "2025-06-30")] == ["916", "941", "950", "954"]
         assert units.on(session, "district", "2025-07-01") == []  # there are no districts any more
-        found = units.at(session, 105.9, 9.6)
-        assert found is not None
-        assert found.name == "Thành phố Cần Thơ"
-        assert units.at(session, 120, 9) is None
+        found = places.units_at(session, 105.9, 9.6, "2025-07-01")
+        assert [u.code for u in found] == ["92"]
+        assert places.units_at(session, 105.9, 9.6, "2025-06-30")[0].code == "954"
+        assert places.units_at(session, 120, 9, "2025-07-01") == []
 
 
 def test_figures_of_old_units_become_those_of_new_ones(filled: Engine) -> None:

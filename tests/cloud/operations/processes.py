@@ -22,6 +22,7 @@ from sqlalchemy import text
 
 from cloud.database import connect
 from tests.cloud.batches import NOW, TOKENS, batch, packed, sample
+from tests.cloud.conftest import add_postgis
 
 HEADERS = {"Authorization": f"Bearer {TOKENS['gw-a']}", "Content-Encoding": "gzip"}
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -155,6 +156,8 @@ def own_postgresql(folder: Path | None = None) -> Iterator[tuple[str, Callable[.
 
         control("start")
         try:
-            yield f"postgresql://vuong@/postgres?host={home}", control
+            url = f"postgresql://vuong@/postgres?host={home}"
+            add_postgis(url)
+            yield url, control
         finally:
             control("stop", "-m", "immediate")

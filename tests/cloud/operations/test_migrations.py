@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from cloud.database import migrate
 from cloud.schema import metadata
@@ -12,8 +15,13 @@ from cloud.telemetry.partitions import ensure, partitioned
 
 
 def tables(engine: Engine) -> set[str]:
-    """Return the tables, without the partitions of samples."""
-    return {name for name in inspect(engine).get_table_names() if not name.startswith("samples_")}
+    """Return the tables, without the partitions of samples and PostGIS's own."""
+    return {name for name in inspect(engine).get_table_names() if not name.startswith(("samples_", "spatial_ref_sys"))}
+
+
+def ours(thing: object, name: str | None, kind: str, *rest: object) -> bool:
+    """Return whether the classes say anything of it: nothing of PostGIS's table, nor of what is derived where PostGIS is."""
+    return name not in {"spatial_ref_sys", "shape", "ix_ponds_shape", "ix_units_shape", "ix_ponds_place"}
 
 
 def test_forward_back_and_forward_again(empty_engine: Engine) -> None:
@@ -25,10 +33,66 @@ def test_forward_back_and_forward_again(empty_engine: Engine) -> None:
         assert tables(empty_engine) == {"alembic_version"}
 
 
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'geometry':sqlalchemy.exc.SAWarning")
 def test_the_migrations_make_what_the_classes_say(empty_engine: Engine) -> None:
     migrate(empty_engine)
     with empty_engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_object": ours})
+        assert compare_metadata(context, metadata) == []
+
+
+POND = """INSERT INTO ponds (id, name, species, limits, cooperative_id, polygon, longitude, latitude)
+VALUES (:id, 'x', 'vannamei', '{}', 'c', :polygon, :longitude, :latitude)"""
+UNIT = "INSERT INTO units (code, level, name, valid_from, geometry) VALUES (:code, 'commune', 'x', '2025-07-01', :geometry)"
+SQUARE = '{"type": "Polygon", "coordinates": [[[105.5, 9.5], [105.75, 9.5], [105.75, 9.625], [105.5, 9.625], [105.5, 9.5]]]}'
+BOX = (105.5, 9.5, 105.75, 9.625)
+
+
+def test_places_survive_forward_and_back(empty_engine: Engine) -> None:
+    def told(connection: Connection, what: str, table: str) -> list[tuple[Any, ...]]:
+        key = "id" if table == "ponds" else "code"
+        return [tuple(row) for row in connection.execute(text(f"SELECT {key}, {what} FROM {table} ORDER BY {key}"))]
+
+    def shaped(connection: Connection) -> bool:
+        columns = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'shape'"
+        return connection.dialect.name == "postgresql" and connection.scalar(text(columns)) == 2
+
+    migrate(empty_engine)
+    migrate(empty_engine, "0010")
+    with empty_engine.begin() as connection:
+        connection.execute(text("INSERT INTO cooperatives (id, name) VALUES ('c', 'C')"))
+        ponds = (
+            ("drawn", SQUARE, 105.6, 9.55),
+            ("half", None, 105.6, None),
+            ("none", None, None, None),
+            ("point", None, 106.0, 9.0),
+        )
+        columns = ("id", "polygon", "longitude", "latitude")
+        connection.execute(text(POND), [dict(zip(columns, pond, strict=True)) for pond in ponds])
+        connection.execute(text(UNIT), [{"code": "1", "geometry": SQUARE}, {"code": "2", "geometry": None}])
+        before = [told(connection, "polygon, longitude, latitude", "ponds"), told(connection, "geometry", "units")]
+        spatial = connection.dialect.name == "postgresql" and bool(
+            connection.scalar(text("SELECT count(*) FROM pg_extension WHERE extname = 'postgis'"))
+        )
+    nothing = (None,) * 4
+    for _ in range(2):
+        migrate(empty_engine)
+        with empty_engine.connect() as connection:
+            assert told(connection, "west, south, east, north", "ponds") == [
+                ("drawn", *BOX),
+                ("half", *nothing),
+                ("none", *nothing),
+                ("point", 106.0, 9.0, 106.0, 9.0),
+            ]
+            assert told(connection, "west, south, east, north", "units") == [("1", *BOX), ("2", *nothing)]
+            assert shaped(connection) == spatial
+            if spatial:
+                shapes = [("drawn", "ST_Polygon"), ("half", None), ("none", None), ("point", "ST_Point")]
+                assert told(connection, "ST_GeometryType(shape)", "ponds") == shapes
+        migrate(empty_engine, "0010")
+        with empty_engine.connect() as connection:
+            assert [told(connection, "polygon, longitude, latitude", "ponds"), told(connection, "geometry", "units")] == before
+            assert not shaped(connection)
 
 
 def test_samples_survive_forward_and_back(empty_engine: Engine) -> None:

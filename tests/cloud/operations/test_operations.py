@@ -19,6 +19,7 @@ from sqlalchemy import Engine, select, text
 from cloud.app import create_app
 from cloud.context import Context
 from cloud.database import connect, conninfo, migrate, sqlite_path
+from cloud.farms.shapes import extension, shaped
 from cloud.operations import jobs, work
 from cloud.operations.backup import BackupError, back_up, counts, restore
 from cloud.operations.doctor import examine
@@ -29,6 +30,7 @@ from cloud.telemetry.ingest import Sender, take
 from cloud.telemetry.mirror import MirrorError
 from cloud.telemetry.tables import Hourly
 from tests.cloud.batches import NOW, TOKENS, alarm, batch, packed, sample
+from tests.cloud.conftest import add_postgis
 from vuong.clock import ManualClock
 from vuong.command import main
 
@@ -231,6 +233,31 @@ def test_everything_destroyed_comes_back_from_the_backup(
         other.dispose()
 
 
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_who_is_no_administrator_restores_where_postgis_was_made_for_them(engine: Engine, tmp_path: Path) -> None:
+    with engine.connect() as connection:
+        if extension(connection, "postgis") is None:
+            pytest.skip("LEFT OUT: PostGIS is not installed here (Debian: postgresql-15-postgis-3)")
+    file, role, base = tmp_path / "vuong.backup", f"plain_{engine.url.database}", f"restored_{engine.url.database}"
+    back_up(engine, file, NOW)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as administrator:
+        administrator.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+        administrator.exec_driver_sql(f"CREATE DATABASE {base} OWNER {role} TEMPLATE template0")
+    other = connect(engine.url.set(database=base, username=role).render_as_string(hide_password=False))
+    try:
+        with pytest.raises(BackupError, match="first: CREATE EXTENSION postgis"):
+            restore(other, file)
+        add_postgis(engine.url.set(database=base).render_as_string(hide_password=False))
+        assert restore(other, file)["rows"]["ponds"] == 3
+        with other.connect() as connection:
+            assert shaped(connection)
+    finally:
+        other.dispose()
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as administrator:
+            administrator.exec_driver_sql(f"DROP DATABASE {base} WITH (FORCE)")
+            administrator.exec_driver_sql(f"DROP ROLE {role}")
+
+
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_damaged_backup_is_not_trusted(engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "vuong.backup"
@@ -252,6 +279,8 @@ def test_the_doctor_names_fault_and_remedy(engine: Engine) -> None:
     assert "'ff'" in told["quarantine"].told
     assert told["job roll_up"].told == "never ran"
     if engine.dialect.name == "postgresql":
+        assert "in this database" in told["timescaledb"].told
+        assert told["postgis"].level == told["citus"].level == "ok"
         assert (told["integrity"].level, told["integrity"].told) == ("fault", "fsync is off")  # as this test's server runs
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
