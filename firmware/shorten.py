@@ -13,19 +13,25 @@ import ast
 import re
 import string
 
+from firmware.join import join
+
 KEPT = ("firmware.version",)  # a constant of theirs is what one image has and another has not
 _UPPER_CASE = re.compile(r"_?[A-Z][A-Z0-9_]*")
 _ON_THE_NODE = "sys.implementation.name == 'micropython'"
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def shorten(sources: dict[str, str]) -> dict[str, str]:
+def shorten(sources: dict[str, str], groups: dict[str, tuple[str, ...]]) -> dict[str, str]:
     """Return the sources of modules, by their full names, made smaller.
+
+    Parameters
+    ----------
+    groups : what is joined: see `firmware.join`
 
     Raises
     ------
     ValueError
-        if one takes a private name from another module, which would no longer be found
+        if one takes a private name from another module, which would no longer be found; as of `join`
     """
     trees: dict[str, ast.Module] = {}
     for name, source in sources.items():
@@ -34,6 +40,7 @@ def shorten(sources: dict[str, str]) -> dict[str, str]:
     _inline(trees)
     for tree in trees.values():
         _Private().visit(tree)
+    join(trees, groups)
     called = {node.arg for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.keyword)}
     called |= {
         arg.arg

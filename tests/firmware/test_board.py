@@ -1,10 +1,8 @@
-"""What lies between node and board: Wi-Fi, supply, watchdog, assembly of probes, the image."""
+"""What lies between node and board: Wi-Fi, supply, watchdog, assembly of probes."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,10 @@ import pytest
 
 from firmware import assembly
 from firmware.board import eui64
-from firmware.build import build, modules
+from firmware.build import modules
 from firmware.clock import EARLIEST, BoardClock
 from firmware.ledger import Ledger
 from firmware.modules import drop
-from firmware.shorten import shorten
 from firmware.supply import NORMAL, SAVING, SILENT, Supply
 from firmware.watchdog import Watchdog
 from firmware.wifi import Wifi
@@ -261,80 +258,6 @@ def test_the_ports_epoch_of_2000_is_handled_in_one_place(monkeypatch: pytest.Mon
     assert BoardClock().now() == 1_790_000_000
     rooms = [path for path in modules() if "946684800" in (Path(__file__).parents[2] / path).read_text()]
     assert [path.name for path in rooms] == ["clock.py"]
-
-
-def test_everything_of_the_image_compiles_for_micropython(tmp_path: Path) -> None:
-    made = build(tmp_path)
-    assert len(made) == len(modules()) > 30
-    assert not [path for path in made if path.stem in {"build", "boundaries"}]
-    assert sum(path.stat().st_size for path in made) < 100_000
-
-
-def test_the_image_needs_nothing_that_is_not_in_it(tmp_path: Path) -> None:
-    """Import every module with nothing but the image's sources on the path."""
-    root = Path(__file__).parents[2]
-    for path in modules():
-        target = tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((root / path).read_bytes())
-    names = [path.with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for path in modules()]
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_what_the_node_needs_no_name_for_loses_it_and_nothing_else(tmp_path: Path) -> None:
-    sources = {
-        "small.table": (
-            "TYPE_CHECKING = False\n"
-            "if TYPE_CHECKING:\n"
-            "    from typing import Any\n"
-            "LIMIT, _STEP = 3, 1\n"
-            "WIDE = 16 * LIMIT\n"
-            "ROWS = {'a': LIMIT}\n"
-            "def of(name: str, number: int, *, most: int = WIDE) -> str:\n"
-            "    return f'{name} {min(number + _STEP, most)}'\n"
-        ),
-        "small.user": (
-            "from small import table\n"
-            "from small.table import LIMIT, of\n"
-            "class A:\n"
-            "    def __init__(self, value: int) -> None:\n"
-            "        self._value, self.shown = value, f'{value:.1f} of {LIMIT}'\n"
-            "        self._other: int = _twice(self._value)\n"
-            "    def sum(self, error: str, names: 'list[str]') -> str:\n"
-            "        def inner(name: str) -> str:\n"
-            "            return name + error\n"
-            "        try:\n"
-            "            found = [inner(name) for name in names] + [{}['none']]\n"
-            "        except KeyError as error:\n"
-            "            found = [str(error), table.of('wide', 99), of(name='narrow', number=1, most=table.LIMIT)]\n"
-            "        return f'{self._value + self._other} {self.shown} {found} {table.ROWS}'\n"
-            "def _twice(n: int) -> int:\n"
-            "    return 2 * n\n"
-        ),
-    }
-    made = shorten(sources)
-    assert not re.search("LIMIT|WIDE|_STEP|TYPE_CHECKING|typing", made["small.table"] + made["small.user"])
-    assert not re.search("_value|_twice|names|[*],", made["small.user"])
-    assert "shown" in made["small.user"]
-    assert "name" in made["small.table"]  # a call says it
-    told = []
-    for number, texts in enumerate((sources, made)):
-        folder = tmp_path / str(number)
-        (folder / "small").mkdir(parents=True)
-        for name, text in texts.items():
-            (folder / (name.replace(".", "/") + ".py")).write_text(text)
-        done = [sys.executable, "-S", "-c", "from small.user import A; print(A(2).sum('!', ['x']))"]
-        told.append(subprocess.run(done, cwd=folder, capture_output=True, text=True, check=True).stdout)
-    assert told[0] == told[1] == "6 2.0 of 3 [\"'none'\", 'wide 48', 'narrow 2'] {'a': 3}\n"
-    with pytest.raises(ValueError, match="line 1"):
-        shorten({"a": "from firmware.node import _secret\n"})
 
 
 def test_what_has_done_its_work_is_dropped_on_a_board_only(monkeypatch: pytest.MonkeyPatch) -> None:

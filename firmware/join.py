@@ -1,0 +1,189 @@
+"""Join modules of the node's image that are in memory together anyway; on the host only.
+
+A module costs about 250 B of the node's heap however little is in it: its object, its path, its table of names, an entry for every name that it
+imports from another. In the image those of a group are one. Who asks for one of them by its own name, as tests do, finds a few lines there that
+import from the whole.
+"""
+
+import ast
+import builtins
+from collections.abc import Iterable
+
+
+def join(trees: dict[str, ast.Module], groups: dict[str, tuple[str, ...]]) -> None:
+    """Replace the members of each group.
+
+    Parameters
+    ----------
+    trees : modules by their full names; those of a group are changed into what imports from the whole
+    groups : name of the whole → its members, each after those that it needs to be defined; the last may have the name of the whole
+
+    Raises
+    ------
+    ValueError
+        if a module does at its top level what cannot be joined, or a name that has to change is also a local one
+    """
+    whole_of = {member: whole for whole, members in groups.items() for member in members}
+    names = {member: renamed for members in groups.values() for member, renamed in _renamed(trees, members).items()}
+    for name, tree in trees.items():
+        _Resolver(name, whole_of, names).visit(tree)
+    for whole, members in groups.items():
+        bodies = {member: trees[member].body for member in members}
+        for member in members:
+            public = [ast.alias(new, old) for old, new in sorted(names[member].items()) if not old.startswith("_")]
+            trees[member] = ast.Module([ast.ImportFrom(whole, public, 0)] if public else [], [])
+        trees[whole] = ast.Module(_joined(bodies), [])
+
+
+def _top(name: str, tree: ast.Module) -> list[str]:
+    """Return the names that a module defines at its top level."""
+    found: list[str] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append(statement.name)
+        elif isinstance(statement, ast.Assign):
+            found += [node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        elif not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
+            raise ValueError(f"{name}, line {statement.lineno}: only definitions and imports can be joined")
+    return found
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Return member → its name of a thing → the name in the whole, where no two are the same."""
+    taken = set(dir(builtins))
+    for member in members:
+        for node in trees[member].body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                package = node.module if isinstance(node, ast.ImportFrom) else None
+                outside = [alias for alias in node.names if not {package, f"{package}.{alias.name}"} & set(members)]
+                taken |= {alias.asname or alias.name for alias in outside}
+    found: dict[str, dict[str, str]] = {}
+    for member in members:
+        found[member] = {}
+        for name in _top(member, trees[member]):
+            new = name
+            if name in taken and name.startswith("_"):
+                used = taken.union(_used(trees[member]))
+                new = next(f"_{number}" for number in range(1000) if f"_{number}" not in used)
+            elif name in taken:
+                new = f"{member.rpartition('.')[2]}_{name}"
+            found[member][name] = new
+            taken.add(new)
+    for member in members:
+        for node in trees[member].body:
+            if isinstance(node, ast.ImportFrom) and node.module in found:  # it can be had from here, too
+                found[member] |= {alias.asname or alias.name: found[node.module][alias.name] for alias in node.names}
+    return found
+
+
+def _used(tree: ast.Module) -> list[str]:
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return names + [node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)]
+
+
+def _joined(bodies: dict[str, list[ast.stmt]]) -> list[ast.stmt]:
+    """Return what the members do, their imports first and once."""
+    imports: dict[tuple[str | None, str, str], ast.stmt] = {}
+    rest: list[ast.stmt] = []
+    for body in bodies.values():
+        for statement in body:
+            if isinstance(statement, ast.ImportFrom):
+                for alias in statement.names:
+                    one = ast.ImportFrom(statement.module, [alias], 0)
+                    imports[statement.module, alias.name, alias.asname or alias.name] = one
+            elif isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    imports[None, alias.name, alias.asname or alias.name] = ast.Import([alias])
+            elif not _is_text(statement):
+                rest.append(statement)
+    bound = [key[2] for key in imports]
+    if len(bound) != len(set(bound)):
+        raise ValueError(f"{', '.join(bodies)}: one name is imported for two things: {sorted(bound)}")
+    return [*imports.values(), *rest]
+
+
+class _Resolver(ast.NodeTransformer):
+    """Has one module take from the whole what it took from a member; a member of the same group has it already."""
+
+    def __init__(self, module: str, whole_of: dict[str, str], names: dict[str, dict[str, str]]) -> None:
+        self._module, self._whole_of, self._all = module, whole_of, names
+        self._names = {old: new for old, new in names.get(module, {}).items() if old != new}
+        self._modules: dict[str, str] = {}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
+        kept: list[ast.alias] = []
+        others: list[ast.stmt] = []
+        for alias in node.names:
+            bound, member = alias.asname or alias.name, f"{node.module}.{alias.name}"
+            whole = self._whole_of.get(node.module or "") or self._whole_of.get(member)
+            here = whole is not None and whole == self._whole_of.get(self._module)
+            if whole is None:
+                kept.append(alias)
+                self._modules.pop(bound, None)
+                self._names.pop(bound, None)
+            elif member in self._whole_of:
+                self._modules[bound] = member
+                package, _, last = whole.rpartition(".")
+                if not here:
+                    others.append(ast.ImportFrom(package, [ast.alias(last, bound if bound != last else None)], 0))
+            else:
+                new = self._all[node.module or ""].get(alias.name, alias.name)
+                if not here:
+                    others.append(ast.ImportFrom(whole, [ast.alias(new, bound if bound != new else None)], 0))
+                elif bound != new:
+                    self._names[bound] = new
+        node.names = kept
+        return [*([node] if kept else []), *others]
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.value, ast.Name) or node.value.id not in self._modules:
+            return node
+        member = self._modules[node.value.id]
+        node.attr = self._all[member][node.attr]
+        here = self._whole_of[member] == self._whole_of.get(self._module)
+        return ast.Name(node.attr, node.ctx) if here else node
+
+    def _scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
+        outer = self._names, self._modules
+        self._names, self._modules = dict(self._names), dict(self._modules)
+        local = set(_bound(node))
+        self.generic_visit(node)
+        wrong = local & {*self._names, *self._names.values(), *self._modules}
+        if wrong:
+            raise ValueError(f"{self._module}, {node.name}: {', '.join(wrong)}: a name of the module and a local one")
+        self._names, self._modules = outer
+        if node.name in self._names and node in self._tops:
+            node.name = self._names[node.name]
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _scope  # noqa: N815 (as `ast` wants it)
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        self._tops = list(node.body)
+        return self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> ast.AST:
+        node.names = [self._names.get(name, name) for name in node.names]
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        node.id = self._names.get(node.id, node.id)
+        return node
+
+
+def _bound(node: ast.AST) -> Iterable[str]:
+    """Yield the names that something inside binds; those of methods are found through their class."""
+    inside = list(ast.walk(node))
+    methods = [node] + [member for inner in inside if isinstance(inner, ast.ClassDef) for member in inner.body]
+    for inner in inside:
+        if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load):
+            yield inner.id
+        elif isinstance(inner, ast.arg):
+            yield inner.arg
+        elif isinstance(inner, ast.ExceptHandler | ast.FunctionDef | ast.AsyncFunctionDef) and inner not in methods:
+            yield inner.name or ""
