@@ -5,7 +5,8 @@ usage: python benchmarks/detection.py DATA_DIR --scorer SCORE_EVENTS.py [--work 
 Every ``<name>.csv.gz`` below DATA_DIR that has ``<name>.labels.csv`` beside it is a series. Each method writes the same ``flags.csv``
 (``time,quantity,flag``), which the scorer given turns into events found and false alarms. What is added here: false alarms per month that the series
 really has readings for (the scorer counts gaps of years as time watched), recall of events longer than 16 samples, and for injected
-faults recall within the delay that is asked of each kind.
+faults recall within the delay that is asked of each kind. What of the injected faults could be found at all is printed by ``benchmarks/ceiling.py``
+from the flags that are left in the work folder.
 
 The baselines: fixed  QARTOD tests with fixed thresholds (gross range, spike, rate of change, flat line of 3 h)
                hst     river's Half-Space Trees alone on value, first difference and hourly difference, alarm above the 0.998
@@ -21,13 +22,12 @@ import json
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import process_time
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -236,80 +236,6 @@ def measure(labels: Path, flags_file: Path, scorer: Path) -> dict[str, Any]:
     }
 
 
-def _height(values: np.ndarray, at: int, width: int) -> float:
-    """Return how far `width` values from `at` on lie off the straight line between those beside them."""
-    line = np.interp(np.arange(width) + 1, [0, width + 1], [values[at - 1], values[at + width]])
-    return float(np.nanmax(np.abs(values[at : at + width] - line), initial=0.0))
-
-
-def visible(series: Path, flags_file: Path, labels: Path) -> list[tuple[str, str, int, int, int, int]]:
-    """Return what any test of a single series by its size could see at one false alarm a month, by kind and quantity.
-
-    An injected fault counts as visible where its size, as it is or over the mean change of the day before, is larger than what the same probe,
-    outside all faults, reaches about once a month: height of one or two values over the line beside them (spike), mean second difference of eight
-    values (burst), equal values in a row within four hours (stuck).
-
-    Returns
-    -------
-    list of tuple
-        kind, quantity, events, visible, found in time of the visible, found in time of the others
-    """
-    frame = pd.read_csv(series, index_col="time", parse_dates=["time"])
-    frame = frame[~frame.index.duplicated()].sort_index()
-    truth = pd.read_csv(labels, parse_dates=["start", "end"])
-    flags = pd.read_csv(flags_file, parse_dates=["time"])
-    rows = []
-    for name in dict.fromkeys(truth["quantity"]):
-        values, events = frame[name].to_numpy(dtype=float), truth[truth["quantity"] == name]
-        hits = flags.loc[(flags["quantity"] == name) & flags["flag"].isin((3, 4)), "time"].reset_index(drop=True)
-        faulty = np.isnan(values)
-        for event in events.itertuples():
-            begin, end = frame.index.searchsorted([event.start, event.end])
-            faulty[max(0, begin - 9) : end + 10] = True
-        month = max(1, round((~faulty).sum() / 2880))  # values a month: 15 min
-        second = np.abs(np.diff(values, 2, prepend=np.nan, append=np.nan))
-        rough = pd.Series(second).rolling(8).mean().to_numpy()
-        local = pd.Series(np.abs(np.diff(values, prepend=np.nan))).rolling(96, min_periods=24).mean().shift(9).to_numpy() + 1e-3
-        windows = np.flatnonzero(~faulty & ~np.isnan(rough))[::8]  # that do not overlap
-        heights = {
-            w: {i: _height(values, i, w) for i in range(8, len(values) - 8) if not faulty[i - 1 : i + w + 1].any()}
-            for w in (1, 2)
-        }
-        runs = np.diff(np.flatnonzero(np.r_[True, (np.diff(values) != 0) | faulty[1:]]))
-
-        def limit_of(sizes: Iterable[float], month: int = month) -> float:
-            return float(np.sort(np.nan_to_num(list(sizes)))[-month])
-
-        tall = {w: (limit_of(h.values()), limit_of(size / local[i] for i, size in h.items())) for w, h in heights.items()}
-        rugged = limit_of(rough[windows]), limit_of(rough[windows] / local[windows])
-        still = limit_of(runs)
-        for kind in ("spike", "burst", "stuck"):
-            count = [0, 0, 0, 0]
-            for event in events[events["kind"] == kind].itertuples():
-                begin, end = frame.index.searchsorted([event.start, event.end])
-                width = min(end - begin + 1, 2)
-                if kind == "spike":
-                    size, limits = _height(values, begin, width), tall[width]
-                    seen = size > limits[0] or size / local[begin] > limits[1]
-                elif kind == "burst":
-                    size = np.nanmax(rough[begin + 4 : begin + 9], initial=0.0)
-                    seen = size > rugged[0] or size / local[begin] > rugged[1]
-                else:
-                    seen = min(end - begin + 1, WITHIN["stuck"]) > still
-                last = (
-                    event.end + pd.Timedelta(minutes=15)
-                    if kind == "spike"
-                    else event.start + WITHIN[kind] * pd.Timedelta(minutes=15)
-                )
-                at = hits.searchsorted(event.start)
-                found = at < len(hits) and hits[at] <= last
-                count[0] += 1
-                count[1] += bool(seen)
-                count[2 if seen else 3] += bool(found)
-            rows.append((kind, name, *count))
-    return rows
-
-
 def _months(_: dict[str, Any], flags: pd.DataFrame, name: str) -> float:
     times = flags.loc[flags["quantity"] == name, "time"]
     return float((times.max() - times.min()) / pd.Timedelta(days=30))
@@ -387,31 +313,7 @@ def main() -> int:
                 for key in ("kinds", "within")
             ]
             print(f"| {group} | {method} | {recall:.3f} | {_share(long)} | {false:.2f} | {told[0]} | {told[1]} |")
-    _print_visible(results, a.work)
     return 0
-
-
-def _print_visible(results: list[tuple[Path, str, dict[str, Any]]], work: Path) -> None:
-    """Print, for injected faults, which of them are larger than what the probes do by themselves."""
-    total: dict[tuple[str, str], list[int]] = {}
-    for path, method, r in results:
-        if method != "ours" or "spike" not in r["kinds"]:
-            continue
-        name = path.name.removesuffix(".csv.gz")
-        flags = work / method / path.parent.name / f"{name}.flags.csv"
-        for kind, quantity, *count in visible(path, flags, path.with_name(f"{name}.labels.csv")):
-            for key in ((kind, quantity), (kind, "all")):
-                total[key] = [a + b for a, b in zip(total.get(key, [0] * 4), count, strict=True)]
-    if not total:
-        return
-    print(
-        "\n| injected | quantity | events | larger than the probe's own once a month | of these found in time | of the others |"
-    )
-    print("|---|---|---|---|---|---|")
-    for (kind, quantity), (events, seen, found, others) in sorted(total.items()):
-        print(
-            f"| {kind} | {quantity} | {events} | {_share([seen, events])} | {_share([found, seen])} | {_share([others, events - seen])} |"
-        )
 
 
 if __name__ == "__main__":
