@@ -177,13 +177,13 @@ class Adc(Protocol):
 
 
 class Partition(Protocol):
-    """The part of ``esp32.Partition`` that an update uses."""
+    """The part of ``esp32.Partition`` that an update, and the reading of the program where it is not mapped, use."""
 
     def ioctl(self, operation: int, block: int, /) -> int:
         """4: number of blocks; 6: erase a block."""
         ...
 
-    def readblocks(self, block: int, buffer: bytearray, offset: int, /) -> object:
+    def readblocks(self, block: int, buffer: "bytearray | memoryview", offset: int, /) -> object:
         """Read."""
         ...
 
@@ -200,6 +200,7 @@ class Slot(Protocol):
     """See `firmware.slots`."""
 
     capacity: int
+    takes: str
 
     def write(self, offset: int, data: bytes) -> None:
         """Write a piece."""

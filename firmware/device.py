@@ -135,7 +135,7 @@ class Device:
         if self._trial:
             from firmware import slots  # noqa: PLC0415
 
-            slots.confirm_folder(self._root)
+            slots.confirm(self._root)
             self._trial = False
             files.save(self._root + "/update.json", {})
             if self._config.get("sleep"):

@@ -3,7 +3,8 @@
 ``config.json``: ``networks`` (name → password), ``broker``, ``port``, and as wanted ``node`` (default: from the chip's MAC), ``user``, ``password``,
 ``tls`` (folder with ca.der and, for the client's own, node.der and node.key), ``server_name`` (in the broker's certificate; default ``broker``),
 ``ntp`` (list of servers), ``pins``, ``probes`` (`firmware.assembly`), ``battery_pin``, ``sleep`` (true: deep sleep between samples), ``probe_power``
-(pin that switches the probes' supply on in such a cycle), ``public_key`` (hex, for updates), ``root`` (where queue, settings and the rest lie).
+(pin that switches the probes' supply on in such a cycle), ``public_key`` (hex, for updates), ``update`` (what an update is: ``program``, the default,
+or ``image``, a whole MicroPython: `firmware.slots`), ``root`` (where queue, settings and the rest lie).
 
 Start: ``import firmware.main; firmware.main.run()`` from ``main.py``. A boot that never becomes good counts (`firmware.bootguard`); after some of
 them the rescue starts, which loads neither probes nor queue, so that the node can still be updated. An update runs there too, for its memory.

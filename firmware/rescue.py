@@ -130,10 +130,10 @@ class Rescue:
             from firmware import slots  # noqa: PLC0415 (not before there is an update)
             from firmware.update import Updater  # noqa: PLC0415
 
-            if self._config.get("update") == "files":
-                slot: "Any" = slots.FolderSlot(self._root)
-            else:
+            if self._config.get("update") == "image":
                 slot = slots.PartitionSlot(self._esp32.Partition(self._esp32.Partition.RUNNING).get_next_update())
+            else:
+                slot = slots.RomSlot(slots.rom_partition(self._esp32), self._root)
             key = binascii.unhexlify(self._config["public_key"])
             self._updater = Updater(slot, self._root + "/update.json", key, VERSION)
         try:

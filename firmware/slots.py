@@ -1,32 +1,39 @@
 """Where an update goes: the other one of two slots, taken into use at the next start, kept only once it has proved itself.
 
-`PartitionSlot` is a whole image in the ESP32's other app partition; the boot loader itself goes back if nobody confirms. `FolderSlot` is the small
-case: the Python files alone, in folders ``a`` and ``b`` of the file system; ``boot.py`` asks `choose_folder` which one to run.
+`RomSlot` is the program alone, a ROMFS image in the half of the flash partition ``romfs`` that is not running; `firmware.program` asks `choose` which
+half to run. `PartitionSlot` is a whole MicroPython in the ESP32's other app partition; the boot loader itself goes back if nobody confirms.
 """
-
-import os
 
 from firmware import files
 
 TYPE_CHECKING = False  # `typing` is not on the node; type checkers take this name for true
 if TYPE_CHECKING:
-    from firmware.boundaries import Partition
+    from firmware.boundaries import Module, Partition
 
 BLOCK = 4096
-# Starts that a new set of files gets to prove itself.
+LABEL = "romfs"  # the partition that MicroPython for the ESP32 maps into memory
+# Starts that a new program gets to prove itself.
 TRIALS = 2
+_STATE = "/slots.json"
 
 
 class PartitionSlot:
-    """The other app partition: ``esp32.Partition(esp32.Partition.RUNNING).get_next_update()``."""
+    """A partition, or `blocks` of it from block `first` on; ``esp32.Partition(esp32.Partition.RUNNING).get_next_update()`` for the whole image.
 
-    def __init__(self, partition: "Partition") -> None:
-        self._partition = partition
-        self.capacity = partition.ioctl(4, 0) * BLOCK
+    Attributes
+    ----------
+    takes : what is written here, as the offer's reply says it
+    """
+
+    takes = "image"
+
+    def __init__(self, partition: "Partition", first: int = 0, blocks: "int | None" = None) -> None:
+        self._partition, self._first = partition, first
+        self.capacity = (partition.ioctl(4, 0) if blocks is None else blocks) * BLOCK
 
     def write(self, offset: int, data: bytes) -> None:
         """Write a piece that does not cross a block; the first of a block erases it."""
-        block, within = offset // BLOCK, offset % BLOCK
+        block, within = self._first + offset // BLOCK, offset % BLOCK
         if within == 0:
             self._partition.ioctl(6, block)
         self._partition.writeblocks(block, data, within)
@@ -34,7 +41,7 @@ class PartitionSlot:
     def read(self, offset: int, size: int) -> bytes:
         """Return what was written; `size` bytes that do not cross a block."""
         buffer = bytearray(size)
-        self._partition.readblocks(offset // BLOCK, buffer, offset % BLOCK)
+        self._partition.readblocks(self._first + offset // BLOCK, buffer, offset % BLOCK)
         return bytes(buffer)
 
     def activate(self, size: int) -> None:  # noqa: ARG002 (the image knows its own length)
@@ -42,116 +49,81 @@ class PartitionSlot:
         self._partition.set_boot()
 
 
-class FolderSlot:
-    """The folder that is not running; what arrives is an archive of entries ``path NEWLINE size NEWLINE bytes``.
+class RomSlot(PartitionSlot):
+    """The half that is not running.
 
     Parameters
     ----------
-    root : folder that holds ``a``, ``b`` and the state
-    capacity : largest archive, B
+    partition : both halves (`rom_partition`)
+    root : folder that holds the state
     """
 
-    def __init__(self, root: str, capacity: int = 262144) -> None:
-        self._root, self.capacity = root, capacity
-        self._archive = root + "/update.bin"
+    takes = "program"
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Append a piece; going back to an earlier offset cuts what lies behind it."""
-        with open(self._archive, "r+b" if offset else "wb") as file:
-            file.seek(offset)
-            file.write(data)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return what was written."""
-        with open(self._archive, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
+    def __init__(self, partition: "Partition", root: str) -> None:
+        self._root, self._half = root, other(active(root))
+        blocks = partition.ioctl(4, 0) // 2
+        PartitionSlot.__init__(self, partition, blocks if self._half == "b" else 0, blocks)
 
     def activate(self, size: int) -> None:
-        """Unpack into the idle folder and try it at the next start.
+        """Try it at the next start.
 
         Raises
         ------
         ValueError
-            if an entry leads out of the folder or the archive is malformed; then nothing changes
+            if it is no ROMFS image; then nothing changes
         """
-        state = files.load(self._root + "/slots.json")
-        running = state.get("active", "a")
-        idle = "b" if running == "a" else "a"
-        remove_tree(self._root + "/" + idle)
-        with open(self._archive, "rb") as file:
-            while file.tell() < size:
-                path, length = str(file.readline().strip(), "utf-8"), int(file.readline())
-                if path.startswith("/") or ".." in path or not path or length < 0 or file.tell() + length > size:
-                    raise ValueError(f"the archive has an entry {path!r} of {length} B that does not fit")
-                target = self._root + "/" + idle + "/" + path
-                make_folders(target)
-                with open(target, "wb") as out:
-                    while length:
-                        piece = file.read(min(512, length))
-                        out.write(piece)
-                        length -= len(piece)
-        files.save(self._root + "/slots.json", {"active": idle, "previous": running, "trials": TRIALS})
-        os.remove(self._archive)
+        if size < 4 or self.read(0, 3) != b"\xd2\xcd\x31":
+            raise ValueError("what was sent is no program (ROMFS image)")
+        files.save(self._root + _STATE, {"active": self._half, "previous": other(self._half), "trials": TRIALS})
 
 
-def choose_folder(root: str) -> str:
-    """Return the folder to run, ``a`` or ``b``; an update that was not confirmed in its trials is taken back.
+def rom_partition(esp32: "Module") -> "Partition":
+    """Return the partition with both halves; OSError (ENODEV) where the board was flashed without one."""
+    found: "list[Partition]" = esp32.Partition.find(esp32.Partition.TYPE_DATA, label=LABEL)
+    if not found:
+        raise OSError(19)
+    return found[0]
 
-    For ``boot.py``: it puts ``root/<folder>`` first on ``sys.path``.
-    """
-    state = files.load(root + "/slots.json")
-    active = str(state.get("active", "a"))
-    trials = state.get("trials")
+
+def other(half: str) -> str:
+    """Return the other half."""
+    return "b" if half == "a" else "a"
+
+
+def active(root: str) -> str:
+    """Return the half that runs, ``a`` or ``b``."""
+    return "b" if files.load(root + _STATE).get("active") == "b" else "a"
+
+
+def choose(root: str) -> str:
+    """Return the half to run, for the start of the board; an update that was not confirmed in its trials is taken back."""
+    state = files.load(root + _STATE)
+    half, trials = active(root), state.get("trials")
     if trials is None:
-        return active
+        return half
     if trials <= 0:
-        previous = str(state.get("previous", "a"))
-        files.save(root + "/slots.json", {"active": previous, "taken_back": active})
-        return previous
+        return take_back(root, half)
     state["trials"] = trials - 1
-    files.save(root + "/slots.json", state)
-    return active
+    files.save(root + _STATE, state)
+    return half
 
 
-def confirm_folder(root: str) -> None:
-    """Keep the running folder: the update has proved itself."""
-    state = files.load(root + "/slots.json")
-    if "trials" in state:
-        files.save(root + "/slots.json", {"active": state["active"]})
+def take_back(root: str, half: str) -> str:
+    """Go back from a half that did not prove itself or cannot be read; return the other one."""
+    files.save(root + _STATE, {"active": other(half), "taken_back": half})
+    return other(half)
+
+
+def confirm(root: str) -> None:
+    """Keep the running half: the update has proved itself."""
+    if "trials" in files.load(root + _STATE):
+        files.save(root + _STATE, {"active": active(root)})
 
 
 def end_trials(root: str) -> None:
-    """Have the running folder taken back at the next start, where it is on trial: it had its time and did not prove itself."""
-    state = files.load(root + "/slots.json")
+    """Have the running half taken back at the next start, where it is on trial: it had its time and did not prove itself."""
+    state = files.load(root + _STATE)
     if "trials" in state:
         state["trials"] = 0
-        files.save(root + "/slots.json", state)
-
-
-def make_folders(path: str) -> None:
-    """Make the folders in which `path` lies."""
-    parts = path.split("/")
-    for i in range(1, len(parts)):
-        try:
-            os.mkdir("/".join(parts[:i]))
-        except OSError:
-            pass  # there already; a real failure shows when the file is opened
-
-
-def remove_tree(path: str) -> None:
-    """Remove a file or folder with all in it; nothing where there is none."""
-    try:
-        names = os.listdir(path)
-    except OSError:
-        try:
-            os.remove(path)
-        except OSError:
-            pass
-        return
-    for name in names:
-        remove_tree(path + "/" + name)
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass
+        files.save(root + _STATE, state)

@@ -1,7 +1,8 @@
 """Over-the-air update: signed, in pieces over MQTT, resumable; the slot is written only for a manifest whose signature is right.
 
-Two commands (`firmware.node`): ``{"id": 1, "do": "update", "manifest": {...}}`` is answered with ``{"want": offset}``, then
-``{"id": 2, "do": "piece", "offset": ..., "data": base64}`` with the next ``want``, at last with ``{"installed": version}``.
+Two commands (`firmware.node`): ``{"id": 1, "do": "update", "manifest": {...}}`` is answered with ``{"want": offset, "takes": "program"}``, or
+``"image"`` (`firmware.slots`), then ``{"id": 2, "do": "piece", "offset": ..., "data": base64}`` with the next ``want``, at last with
+``{"installed": version}``.
 
 The manifest has version, size, sha256 (hex) and signature (hex, Ed25519 over the other three, see `signed_text`). A version that is not above the
 running one is refused, so that an old, broken firmware cannot be played back. After a restart of the transfer, or of the node, ``update`` with the
@@ -92,7 +93,7 @@ class Updater:
         if self._manifest != manifest:
             self._manifest, self._done = manifest, 0
             self._note()
-        return {"want": self._done}
+        return {"want": self._done, "takes": self._slot.takes}
 
     def piece(self, message: "dict[str, Any]") -> "dict[str, Any]":
         """Write the next piece; pieces that are not wanted change nothing.

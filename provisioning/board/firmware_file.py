@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from provisioning.failure import Failure, WrongCall
-from provisioning.image.layout import TABLE_AT
+from provisioning.image.layout import MIB, TABLE_AT, TABLE_SIZE
 from provisioning.workspace import read_json, write_json
 
 _MAGIC: Final = 0xE9
@@ -38,7 +38,22 @@ class Firmware:
     @property
     def table(self) -> bytes:
         """Return the partition table, as long as it may be."""
-        return self.content[TABLE_AT - self.offset : TABLE_AT - self.offset + 0xC00]
+        return self.content[TABLE_AT - self.offset : TABLE_AT - self.offset + TABLE_SIZE]
+
+    @property
+    def flash_size(self) -> int:
+        """Return the size that the header states, B; the boot loader refuses a partition table that goes beyond it."""
+        return MIB << (self.content[3] >> 4)
+
+    @property
+    def in_place(self) -> bool:
+        """Return whether this MicroPython was built with ROMFS, and so runs byte code where it lies in flash."""
+        return b"VfsRom" in self.content and b"rom_ioctl" in self.content
+
+    def with_table(self, table: bytes) -> bytes:
+        """Return the file with another partition table."""
+        at = TABLE_AT - self.offset
+        return self.content[:at] + table + self.content[at + len(table) :]
 
     @property
     def version_text(self) -> str:

@@ -16,15 +16,16 @@ from provisioning.failure import Failure
 from provisioning.link.line import ANSWER, checked
 
 _MARK: Final = "\x1eVUONG "  # before the reply, which a driver's own print must not be taken for
-# What `boot.py` does, without counting as a start: the slot that runs goes on the path.
+# What `boot.py` does, without counting as a start: the program goes on the path. Nodes of an earlier Vuông have it in the folder a or b.
 _READY: Final = """
 import sys, json, os
-if not {'/a', '/b'} & set(sys.path):
-    try:
-        with open('/slots.json') as file:
-            sys.path.insert(0, '/' + json.load(file).get('active', 'a'))
-    except (OSError, ValueError):
-        sys.path.insert(0, '/a')
+if not {'/program', '/a', '/b'} & set(sys.path):
+    sys.path.insert(0, '/recovery')
+    from firmware.program import start
+    start('', False)
+    for _name in list(sys.modules):
+        if _name.split('.')[0] == 'firmware':
+            del sys.modules[_name]
 os.chdir('/')
 def _say(reply):
     print('\\x1eVUONG ' + json.dumps(reply))
@@ -35,14 +36,14 @@ _say(ask(json.loads({message!r})))
 """
 # An update over the cable goes through the node's own check of signature and order (`firmware.update`), as one over the air does.
 _UPDATE: Final = """
-import binascii
+import binascii, esp32
 from firmware import files
-from firmware.slots import FolderSlot
+from firmware.slots import RomSlot, rom_partition
 from firmware.update import Updater
 from firmware.version import VERSION
 _config = files.load('config.json')
 _root = _config.get('root', '')
-_updater = Updater(FolderSlot(_root), _root + '/update.json', binascii.unhexlify(_config['public_key']), VERSION)
+_updater = Updater(RomSlot(rom_partition(esp32), _root), _root + '/update.json', binascii.unhexlify(_config['public_key']), VERSION)
 """
 _TAKE: Final = """
 try:

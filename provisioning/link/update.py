@@ -22,7 +22,7 @@ _RESTART: Final = 150.0  # s: a node takes an update in a boot of its own, and a
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is sent: version, archive (entries ``path NEWLINE size NEWLINE bytes``, `firmware.slots`), signed manifest."""
+    """What is sent: version, program (a ROMFS image), signed manifest."""
 
     version: str
     content: bytes
@@ -37,36 +37,36 @@ def version_here() -> str:
     return found[1]
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    """Return files by path as one archive."""
-    return b"".join(f"{path}\n{len(content)}\n".encode() + content for path, content in sorted(files.items()))
-
-
-def package(authority: Authority, modules: dict[str, bytes], version: str) -> Package:
-    """Return modules (path without ``.mpy`` → byte code) as a signed update."""
-    content = archive({f"{name}.mpy": code for name, code in modules.items()})
-    digest = hashlib.sha256(content).hexdigest()
-    signature = authority.sign_update(version, len(content), digest)
-    return Package(version, content, {"version": version, "size": len(content), "sha256": digest, "signature": signature})
+def package(authority: Authority, program: bytes, version: str) -> Package:
+    """Return a program (`provisioning.image.build.program`) as a signed update."""
+    digest = hashlib.sha256(program).hexdigest()
+    signature = authority.sign_update(version, len(program), digest)
+    return Package(version, program, {"version": version, "size": len(program), "sha256": digest, "signature": signature})
 
 
 async def _offer(line: Line, what: Package) -> int | None:
-    """Return from which byte on the node wants the archive, ``None`` where it has it all and installed it."""
+    """Return from which byte on the node wants the program, ``None`` where it has it all and installed it."""
     try:
         reply = await line.ask("update", patience=_RESTART, manifest=what.manifest)
     except Failure as failure:
+        if failure.key == "node_old" and "RomSlot" in str(failure.numbers.get("command")):
+            raise Failure("update_folders", node=line.node) from None
         if failure.key == "node_old" or "public_key" in str(failure.numbers.get("problem")):
             raise Failure("update_keyless", node=line.node) from None
         if failure.key == "node_error":
             raise Failure("update_refused", node=line.node, reason=failure.numbers["problem"]) from None
         raise
+    if (
+        "installed" not in reply and reply.get("takes") != "program"
+    ):  # an earlier Vuông, with its files in folders, or a whole image
+        raise Failure("update_folders", node=line.node)
     return None if "installed" in reply else int(reply["want"])
 
 
 async def send(
     line: Line, what: Package, report: Callable[[int, int], None], again: Callable[[], Any] | None = None, patience: float = 900.0
 ) -> int:
-    """Send an update; the node has unpacked it when this returns, and runs it from its next start on.
+    """Send an update; the node has checked it when this returns, and runs it from its next start on.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ async def send(
     Raises
     ------
     Failure
-        ``update_refused`` with the node's reason; whatever keeps the line from being used
+        ``update_refused`` with the node's reason; ``update_folders`` where an earlier Vuông flashed it; whatever keeps the line from being used
     """
     total, silent = len(what.content), 0
     want, moved = await _offer(line, what), time.monotonic()

@@ -19,15 +19,18 @@ from vuong.clock import SystemClock
 from vuong.i18n import number
 
 
-def _image(board: Board, firmware: Firmware, files: dict[str, bytes]) -> build.Image:
+def _image(board: Board, firmware: Firmware, identity: Path | None) -> tuple[build.Image, bytes]:
+    """Return what goes behind MicroPython, and its own file with the partition table that says so."""
     if board.chip != firmware.chip:
         raise Failure("chip", found=board.chip, wanted=firmware.chip, file=firmware.path)
     if firmware.offset + len(firmware.content) > board.flash_size:
         raise Failure("image_large", size=len(firmware.content), room=board.flash_size)
-    room = layout.read_table(firmware.table, board.flash_size)
-    if room is None:
-        raise Failure("table", file=firmware.path, size=board.flash_size // layout.MIB)
-    return build.pack(files, room)
+    try:
+        room, table = layout.extended(firmware.table, min(board.flash_size, firmware.flash_size))
+    except Failure as failure:
+        failure.numbers["file"] = firmware.path
+        raise
+    return build.made(identity, room), firmware.with_table(table)
 
 
 def _label(session: Session, node: str, pond: str, path: Path) -> None:
@@ -53,18 +56,20 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
     firmware = read(arguments.firmware)
     check_pin(firmware, session.workspace.pins, given=arguments.sha256, trust=arguments.trust)
     identity = session.workspace.node(arguments.node) if arguments.node else None
-    files = build.contents(identity)
     where = port.find(arguments.port)
     session.say("flash.connecting", port=where)
     with connected(where) as board:
         session.say("flash.found", chip=board.chip, size=board.flash_size // layout.MIB, version=firmware.version_text)
-        image = _image(board, firmware, files)
+        if not firmware.in_place:
+            session.say("flash.heap")
+        image, system = _image(board, firmware, identity)
         told: dict[str, Any] = {
             "ok": True,
             "port": where,
             "chip": board.chip,
             "flash_size": board.flash_size,
             "micropython": firmware.version_text,
+            "in_place": firmware.in_place,
             "image": build.summary(image),
         }
         if arguments.dry_run:
@@ -72,7 +77,7 @@ def run(arguments: argparse.Namespace, session: Session) -> None:
             session.result({**told, "written": False})
             return
         with session.progress("flash.writing", 100) as report:
-            board.write([(firmware.offset, firmware.content), (image.layout.offset, image.content)], report)
+            board.write([(firmware.offset, system), (image.layout.rom, image.content)], report)
         session.say("flash.verified", free=number(image.free / 1024, 0, session.language))
         board.restart()
     heard = cable.self_test(where, arguments.wait)

@@ -62,7 +62,7 @@ def configuration(
         "pins": PINS,
         "probes": probes,
         "interval": interval,
-        "update": "files",
+        "update": "program",
     }
 
 

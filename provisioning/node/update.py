@@ -169,7 +169,7 @@ def run(arguments: argparse.Namespace, session: Session) -> int:
     where = None if nodes else port.find(arguments.port)
     authority = open_authority(arguments, session)
     version = version_here()
-    what = package(authority, build.compiled(), version)
+    what = package(authority, build.program(build.compiled()), version)
     session.say("update.package", version=version, size=number(len(what.content) / 1024, 0, session.language))
     found = run_loop(_air(arguments, session, nodes, what) if where is None else _cable(session, where, what))
     session.result({"ok": True, "version": version, "size": len(what.content), **found})

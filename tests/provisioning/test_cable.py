@@ -14,8 +14,10 @@ import pytest
 from littlefs import LittleFS
 
 from provisioning.image import build, layout
+from tests.firmware.boards import ENVIRONMENT, command, stand_ins
+from tests.provisioning import firmware_files
 from tests.provisioning.conftest import Vuong
-from tests.provisioning.micropython import HEAP, MICROPYTHON, needs_micropython
+from tests.provisioning.micropython import HEAP, needs_micropython
 
 NODE = "70b3d57ed0001a2b"
 WIFI = "cơm tấm sườn"
@@ -37,16 +39,17 @@ def flash(vuong: Vuong, workspace: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert done.code == 0, done.err
     files = build.contents(workspace / "nodes" / NODE) | {"queue/00000001": b"readings"}
     path = tmp_path / "flash"
-    path.write_bytes(build.pack(files, ROOM).content)
+    path.write_bytes(firmware_files.flash(build.pack(files, build.program(build.compiled()), ROOM)))
     return path
 
 
 @contextmanager
-def _node(program: str, flash: Path, folder: Path) -> Iterator[str]:
-    """Run a program under MicroPython behind a pty; yield its port."""
+def _node(flash: Path, folder: Path) -> Iterator[str]:
+    """Run a board's prompt under MicroPython behind a pty; yield its port."""
     script, link = folder / "node.sh", folder / "ttyNODE"
-    started = Path(__file__).with_name(program)
-    script.write_text(f"#!/bin/sh\nexec {MICROPYTHON} -X {HEAP} {started} {flash} 0 {ROOM.size}\n")
+    stand_ins(folder, raw_repl=Path(__file__).with_name("raw_repl.py").read_text(encoding="utf-8"))
+    environment = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+    script.write_text(f"#!/bin/sh\nexport {environment}\nexec {' '.join(command(flash, folder, HEAP, 'only-prompt'))}\n")
     script.chmod(0o755)
     socat = subprocess.Popen(["socat", f"PTY,link={link},raw,echo=0", f"EXEC:{script},pty,raw,echo=0,stderr"])
     deadline = time.monotonic() + 10
@@ -61,13 +64,13 @@ def _node(program: str, flash: Path, folder: Path) -> Iterator[str]:
 @pytest.fixture
 def port(flash: Path, tmp_path: Path) -> Iterator[str]:
     """Port of a node whose prompt answers."""
-    with _node("raw_repl.py", flash, tmp_path) as found:
+    with _node(flash, tmp_path) as found:
         yield found
 
 
 def _files(flash: Path) -> dict[str, bytes]:
     system = LittleFS(block_size=4096, block_count=ROOM.blocks, mount=False)
-    system.context.buffer[:] = flash.read_bytes()
+    system.context.buffer[:] = flash.read_bytes()[ROOM.offset :]
     system.mount()
     found = {}
     for folder, _, names in system.walk("/"):
@@ -102,7 +105,7 @@ def test_wipe_wants_the_id_twice_and_leaves_the_program_only(vuong: Vuong, port:
     assert _files(flash) == before
     done = vuong("node", "wipe", port, "--yes", NODE, NODE, "--json")
     assert done.code == 0, done.err
-    assert {path.split("/")[1] for path in _files(flash)} == {"a", "recovery", "boot.py", "main.py"}
+    assert {path.split("/")[1] for path in _files(flash)} == {"recovery", "boot.py", "main.py"}
 
 
 def test_a_port_that_is_not_there(vuong: Vuong, tmp_path: Path) -> None:

@@ -54,7 +54,6 @@ def test_a_bare_board_is_written_verified_booted_and_says_that_it_is_well(
     entries = firmware_files.STANDARD if name == "standard" else firmware_files.OTA
     file = firmware_files.write(tmp_path / "micropython.bin", entries=entries)
     board = make_board()
-    board.room = layout.known(name, 4 * layout.MIB)
     done = vuong("node", "flash", board.port, "--firmware", file, "--trust", "--json")
     assert done.code == 0, done.err
     assert done.json["chip"] == "ESP32"
@@ -62,8 +61,38 @@ def test_a_bare_board_is_written_verified_booted_and_says_that_it_is_well(
     assert done.json["image"]["layout"] == name
     assert done.json["self_test"]["parts"]["storage"] == "ok"
     content = file.read_bytes()
-    assert board.flash[0x1000 : 0x1000 + len(content)] == content
+    table, behind = slice(layout.TABLE_AT, layout.TABLE_AT + layout.TABLE_SIZE), layout.TABLE_AT + layout.TABLE_SIZE
+    assert board.flash[0x1000 : layout.TABLE_AT] == content[: layout.TABLE_AT - 0x1000]
+    assert board.flash[behind : 0x1000 + len(content)] == content[behind - 0x1000 :]
     assert set(board.flash[0:0x1000]) == {0xFF}
+    room = layout.known(name, 4 * layout.MIB)
+    listed = layout.read_table(bytes(board.flash[table]))
+    assert tuple(listed[: len(entries)]) == entries
+    assert [(p.label, p.offset, p.size) for p in listed[len(entries) :]] == [
+        (b"romfs", room.rom, 256 * 1024),
+        (b"vfs", room.offset, 4 * layout.MIB - room.offset),
+    ]
+    assert done.json["in_place"] is done.json["self_test"]["in_place"] is True
+
+
+@needs_micropython
+def test_a_micropython_without_romfs_is_told_of_and_runs_too(vuong: Vuong, make_board: MakeBoard, tmp_path: Path) -> None:
+    board = make_board()
+    (tmp_path / "no_rom").touch()
+    file = firmware_files.write(tmp_path / "micropython.bin", rom=False)
+    done = vuong("node", "flash", board.port, "--firmware", file, "--trust")
+    assert done.code == 0, done.err
+    assert "built without ROMFS" in done.out + done.err
+    assert "self-test: well" in done.out
+
+
+def test_a_large_flash_is_used_as_far_as_the_firmwares_header_states(vuong: Vuong, make_board: MakeBoard, firmware: Path) -> None:
+    """The boot loader refuses a table that goes beyond it."""
+    done = vuong(
+        "node", "flash", make_board(flash_size=8 * layout.MIB).port, "--firmware", firmware, "--trust", "--dry-run", "--json"
+    )
+    assert done.json["flash_size"] == 8 * layout.MIB
+    assert done.json["image"]["offset"] + done.json["image"]["size"] == 4 * layout.MIB
 
 
 def test_dry_run_writes_nothing(vuong: Vuong, make_board: MakeBoard, firmware: Path) -> None:
@@ -137,14 +166,15 @@ def test_no_board_at_any_port(vuong: Vuong, firmware: Path, monkeypatch: pytest.
     assert "only charge" in done.json["remedy"]
 
 
-def test_files_that_do_not_fit(vuong: Vuong, make_board: MakeBoard, tmp_path: Path) -> None:
-    """A MicroPython whose application leaves four blocks of the flash."""
-    entries = (firmware_files.NVS, (0, 0, 0x10000, 4 * layout.MIB - 0x10000 - 4 * 4096, b"factory"))
+def test_readings_that_do_not_fit(vuong: Vuong, make_board: MakeBoard, tmp_path: Path) -> None:
+    """A MicroPython whose application leaves room for the program and a few readings."""
+    behind = 2 * layout.HALF + 0x10000
+    entries = (firmware_files.NVS, layout.Partition(0, 0, 0x10000, 4 * layout.MIB - 0x10000 - behind, b"factory"))
     file = firmware_files.write(tmp_path / "large.bin", entries=entries)
     board = make_board()
     done = vuong("node", "flash", board.port, "--firmware", file, "--trust", "--json")
-    assert (done.code, done.json["failure"], board.blocks) == (1, "image_large", 0)
-    assert "larger flash" in done.json["remedy"]
+    assert (done.code, done.json["failure"], board.blocks) == (1, "table", 0)
+    assert "leaves no room" in done.json["message"]
 
 
 # Issue: "every failure has a sentence and a remedy".

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from firmware.ed25519 import verify
 from firmware.update import signed_text
 from provisioning.authority import create, unlock
-from provisioning.link.update import archive, package, version_here
+from provisioning.link.update import package, version_here
 from provisioning.workspace import Workspace
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
@@ -28,8 +28,8 @@ def test_a_package_is_signed_with_a_key_that_outlives_the_call(tmp_path: Path) -
     key = create(workspace, "HTX", "four words to remember", SystemClock()).update_key
     authority = unlock(workspace, "four words to remember", SystemClock())
     assert authority.update_key == key
-    made = package(authority, {"firmware/version": b"code", "vuong/__init__": b""}, "1.2.3")
-    assert made.content == archive({"firmware/version.mpy": b"code", "vuong/__init__.mpy": b""})
+    made = package(authority, b"program", "1.2.3")
+    assert made.content == b"program"
     assert made.manifest["sha256"] == hashlib.sha256(made.content).hexdigest()
     text = signed_text("1.2.3", len(made.content), str(made.manifest["sha256"]))
     signature = bytes.fromhex(str(made.manifest["signature"]))

@@ -1,12 +1,14 @@
-"""First on the board: put the slot that is to run, ``/a`` or ``/b``, on the path. ``/recovery`` is never updated, so that this always works."""
+"""First on the board: put the program that is to run on the path. ``/recovery`` is never updated, so that this always works."""
 
 import sys
 
 sys.path.insert(0, "/recovery")
-from firmware.slots import choose_folder
+from firmware.program import start
 
-_folder = choose_folder("")
+try:
+    start("")
+except OSError as error:
+    print('VUONG {"parts": {"program": "neither half of the flash holds one: ' + str(error) + '"}}')
 for _name in list(sys.modules):
     if _name.split(".")[0] == "firmware":
-        del sys.modules[_name]  # the slot brings its own
-sys.path[0] = "/" + _folder
+        del sys.modules[_name]  # the program brings its own

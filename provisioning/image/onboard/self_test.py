@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import vfs
 
 MARK = "VUONG "
 NEEDED = ("/tls/ca.der", "/tls/node.der", "/tls/node.key")
@@ -69,6 +70,7 @@ def report() -> "dict[str, object]":
         "node": config.get("node", ""),
         "pond": config.get("pond", ""),
         "firmware": version,
+        "in_place": hasattr(vfs, "rom_ioctl"),
         "micropython": ".".join([str(part) for part in sys.implementation[1][:3]]),
         "free_flash": free,
         "free_heap": gc.mem_free(),

@@ -1,16 +1,19 @@
 # ruff: noqa - runs under MicroPython and CPython, and stands in for a C module
-"""Stands in for the ESP32's ``esp32``: two app partitions and the boot loader that chooses between them. The one fake of over-the-air updates.
+"""Stands in for the ESP32's ``esp32``: the flash with the partitions that its own table lists, and the boot loader. The one fake of both.
 
-As ESP-IDF documents it (Over The Air Updates, "App rollback", CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE): `set_boot` makes an image NEW; the loader starts
-a NEW image as PENDING_VERIFY; one that is still PENDING_VERIFY at the next start becomes ABORTED, and the other is started; only
-`mark_app_valid_cancel_rollback` makes it VALID. An image that is not sound is refused by `set_boot`. NOR flash clears bits; an erase sets them.
+The flash is memory that the caller gives, a file mapped by `reset.py` or a test's bytes; NOR flash clears bits; an erase sets them.
+
+The boot loader as ESP-IDF documents it (Over The Air Updates, "App rollback", CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE): `set_boot` makes an image NEW; the
+loader starts a NEW image as PENDING_VERIFY; one that is still PENDING_VERIFY at the next start becomes ABORTED, and the other is started; only
+`mark_app_valid_cancel_rollback` makes it VALID. An image that is not sound is refused by `set_boot`.
 """
 
 import json
 import os
+import struct
 
 BLOCK = 4096
-BLOCKS = 32
+_TABLE = 0x8000
 NEW, PENDING, VALID, ABORTED, EMPTY = "new", "pending", "valid", "aborted", "empty"
 
 
@@ -18,15 +21,45 @@ class PowerCut(Exception):
     pass
 
 
+class Flash:
+    """`cut_at` is the operation in whose middle the power goes."""
+
+    def __init__(self, memory) -> None:
+        self.memory = memory
+        self.operations, self.cut_at, self.powered = 0, None, True
+
+    def program(self, at: int, data) -> None:
+        """Clear bits; erase a block where there is no data."""
+        if not self.powered:
+            raise PowerCut("the power is off")
+        whole = self.cut_at is None or self.operations < self.cut_at
+        size = BLOCK if data is None else len(data)
+        end = at + (size if whole else size // 2)
+        memory, begin = memoryview(self.memory), at
+        while at < end:
+            step = min(len(_ERASED), end - at)
+            if data is None:
+                memory[at : at + step] = _ERASED[:step]
+            elif memory[at : at + step] == _ERASED[:step]:
+                memory[at : at + step] = memoryview(data)[at - begin : at - begin + step]
+            else:
+                for i in range(at, at + step):
+                    memory[i] &= data[i - begin]
+            at += step
+        self.operations += 1
+        if not whole:
+            self.powered = False
+            raise PowerCut("power cut")
+
+
+_ERASED = memoryview(b"\xff" * 256)
+
+
 class Loader:
-    """The flash and the boot loader of one board, in a folder; `cut_at` is the operation in whose middle the power goes."""
+    """The boot loader of one board; its ``otadata`` is a file in a folder."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.operations, self.cut_at, self.powered = 0, None, True
-
-    def image(self, slot: int) -> str:
-        return self.folder + "/ota_" + str(slot)
 
     def state(self) -> dict:
         try:
@@ -41,7 +74,6 @@ class Loader:
 
     def start(self) -> int:
         """Return the slot that the boot loader starts."""
-        self.powered = True
         state = self.state()
         slot, states = state["boot"], state["states"]
         if states[slot] == NEW:
@@ -53,67 +85,75 @@ class Loader:
         self.save(state)
         return slot
 
-    def program(self, slot: int, at: int, data: bytes, erase: bool) -> None:
-        if not self.powered:
-            raise PowerCut("the power is off")
-        whole = self.cut_at is None or self.operations < self.cut_at
-        data = data if whole else data[: len(data) // 2]
-        try:
-            file = open(self.image(slot), "r+b")
-        except OSError:
-            file = open(self.image(slot), "w+b")
-        with file:
-            file.seek(at)
-            if not erase:
-                old = file.read(len(data))
-                old = old + b"\xff" * (len(data) - len(old))
-                data = bytes([data[i] & old[i] for i in range(len(data))])
-                file.seek(at)
-            file.write(data)
-        self.operations += 1
-        if not whole:
-            self.powered = False
-            raise PowerCut("power cut")
-
 
 class Partition:
-    RUNNING = 1
+    TYPE_APP, TYPE_DATA, RUNNING = 0, 1, 1
+    flash = None
     loader = Loader(os.getenv("BOARD") or "")
 
-    def __init__(self, which: int, slot: "int | None" = None) -> None:
-        self.slot = self.loader.state()["running"] if slot is None else slot
+    def __init__(self, which) -> None:
+        """An entry of the table, or a number for the running one."""
+        if which == self.RUNNING:
+            which = self._app(self.loader.state()["running"])
+        _, _, self.offset, self.size, self.label, _ = self._info = which
+
+    @classmethod
+    def _table(cls):
+        memory = memoryview(cls.flash.memory)
+        for at in range(_TABLE, _TABLE + 0xC00, 32):
+            if bytes(memory[at : at + 2]) != b"\xaa\x50":
+                return
+            kind, subtype, offset, size, label, _ = struct.unpack("<BBII16sI", memory[at + 2 : at + 32])
+            yield kind, subtype, offset, size, label.rstrip(b"\x00").decode(), False
+
+    @classmethod
+    def find(cls, type: int = 0, subtype: int = 0xFF, label=None) -> list:
+        return [
+            cls(entry) for entry in cls._table() if entry[0] == type and subtype in (0xFF, entry[1]) and label in (None, entry[4])
+        ]
+
+    @classmethod
+    def _app(cls, slot: int):
+        apps = [entry for entry in cls._table() if entry[0] == 0]
+        return apps[slot]
+
+    def info(self):
+        return self._info
 
     def get_next_update(self) -> "Partition":
-        return Partition(0, 1 - self.slot)
+        return Partition(self._app(1 - (self._info[1] & 1)))
 
     def ioctl(self, operation: int, block: int) -> int:
         if operation == 6:
-            self.loader.program(self.slot, block * BLOCK, b"\xff" * BLOCK, True)
-        return BLOCKS if operation == 4 else 0
+            self.flash.program(self.offset + block * BLOCK, None)
+        return {4: self.size // BLOCK, 5: BLOCK}.get(operation, 0)
 
-    def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> None:
-        try:
-            with open(self.loader.image(self.slot), "rb") as file:
-                file.seek(block * BLOCK + offset)
-                found = file.read(len(buffer))
-        except OSError:
-            found = b""  # never written
-        buffer[:] = found + b"\xff" * (len(buffer) - len(found))
+    def readblocks(self, block: int, buffer, offset: int = 0) -> None:
+        at = self.offset + block * BLOCK + offset
+        buffer[:] = memoryview(self.flash.memory)[at : at + len(buffer)]
 
-    def writeblocks(self, block: int, data: bytes, offset: int = 0) -> None:
-        self.loader.program(self.slot, block * BLOCK + offset, bytes(data), False)
+    def writeblocks(self, block: int, data: bytes, offset=None) -> None:
+        if offset is None:
+            for i in range(0, len(data), BLOCK):
+                self.ioctl(6, block + i // BLOCK)
+        at = self.offset + block * BLOCK + (offset or 0)
+        if at + len(data) > self.offset + self.size:
+            raise OSError(-0x104, "ESP_ERR_INVALID_SIZE")
+        self.flash.program(at, data)
 
     def set_boot(self) -> None:
         head = bytearray(3)
         self.readblocks(0, head)
         if head == b"\xff\xff\xff":
             raise OSError(-0x1503, "ESP_ERR_OTA_VALIDATE_FAILED")
-        state = self.loader.state()
-        state["boot"], state["states"][self.slot] = self.slot, NEW
+        state, slot = self.loader.state(), self._info[1] & 1
+        state["boot"], state["states"][slot] = slot, NEW
         self.loader.save(state)
 
     @classmethod
     def mark_app_valid_cancel_rollback(cls) -> None:
+        if not any(entry[0] == 1 and entry[1] == 0 for entry in cls._table()):
+            raise OSError(-0x105, "ESP_ERR_NOT_FOUND")  # no otadata: there is no second application
         state = cls.loader.state()
         if state["states"][state["running"]] != VALID:
             state["states"][state["running"]] = VALID
