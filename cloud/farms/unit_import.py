@@ -13,7 +13,7 @@ from typing import Any, Final
 from shapely import STRtree
 from shapely.errors import GEOSException
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from cloud.farms.outline import shape_of
 from cloud.farms.tables import Crosswalk, Unit
@@ -78,7 +78,8 @@ def import_list(engine: Engine, path: Path, *, before: bool) -> int:
     rows = list(_rows_before(path) if before else _rows_of_2025(path))
     start, end = (BEFORE, MERGER) if before else (MERGER, None)
     with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
-        held = {(u.code, u.level): u for u in session.scalars(select(Unit).where(Unit.valid_from == start))}
+        known = select(Unit).where(Unit.valid_from == start).options(defer(Unit.geometry))
+        held = {(u.code, u.level): u for u in session.scalars(known)}
         for code, level, name, parent in rows:
             unit = held.get((code, level))
             if unit is None:
@@ -119,7 +120,8 @@ def import_outlines(engine: Engine, path: Path, *, level: str, before: bool) -> 
     unknown, count = [], 0
     with ScopedSession(engine.execution_options(writes=True), Scope.everything()) as session:
         start = BEFORE if before else MERGER
-        held = {u.code: u for u in session.scalars(select(Unit).where(Unit.level == level, Unit.valid_from == start))}
+        known = select(Unit).where(Unit.level == level, Unit.valid_from == start).options(defer(Unit.geometry))
+        held = {u.code: u for u in session.scalars(known)}
         for code, geometry in _geometries(path):
             if code in held:
                 held[code].geometry = geometry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -37,6 +37,7 @@ class Series:
 _PARTS: Final = ("", "_time", "_flag")
 _FLAGS: Final = {None: Flag.NOT_EVALUATED} | {int(flag): flag for flag in Flag}
 _UNJUDGED: Final = int(Flag.NOT_EVALUATED)
+_AT_A_TIME: Final = 200  # ponds
 
 
 class _Row(Bundle[Any]):
@@ -87,24 +88,26 @@ def latest(session: ScopedSession, ponds: Iterable[str]) -> dict[str, dict[str, 
     }
 
 
-def last_values(session: ScopedSession) -> list[LastValue]:
-    """Return the last value of each quantity of every pond that the session sees; of a pond with several nodes the newest."""
+def last_values(session: ScopedSession) -> Iterator[list[LastValue]]:
+    """Give the last value of each quantity of every pond that the session sees, some ponds at a time; of a pond with several nodes the newest."""
     measured = _measured(session)
-    # Plain dicts made in one go, of what was measured only: ten thousand ponds are forty thousand of them.
     places = [(name, QUANTITIES[name].unit, 1 + len(_PARTS) * index) for index, name in enumerate(measured)]
-    return [
-        {
-            "pond": row[0],
-            "quantity": name,
-            "unit": unit,
-            "time": row[at + 1],
-            "value": row[at],
-            "flag": _UNJUDGED if row[at + 2] is None else row[at + 2],
-        }
-        for row in _last_rows(session, measured)
-        for name, unit, at in places
-        if row[at + 1] is not None
-    ]
+    # Plain dicts, of what was measured only, and few at a time: those of ten thousand ponds at once leave the processor's cache.
+    rows = list(_last_rows(session, measured))
+    for first in range(0, len(rows), _AT_A_TIME):
+        yield [
+            {
+                "pond": row[0],
+                "quantity": name,
+                "unit": unit,
+                "time": row[at + 1],
+                "value": row[at],
+                "flag": _UNJUDGED if row[at + 2] is None else row[at + 2],
+            }
+            for row in rows[first : first + _AT_A_TIME]
+            for name, unit, at in places
+            if row[at + 1] is not None
+        ]
 
 
 def latest_columns(session: ScopedSession, quantities: Iterable[str] = tuple(QUANTITIES)) -> bytes:

@@ -42,9 +42,9 @@ def store(engine: Engine, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(nodes, st.sampled_from([None, "coop-a"]))
+@given(nodes, st.sampled_from([None, "coop-a"]), st.sampled_from([1, 2, 200]))
 def test_list_columns_and_ponds_tell_the_newest_of_every_quantity(
-    engine: Engine, rows: list[tuple[str, tuple[Any, ...]]], coop: str | None
+    engine: Engine, rows: list[tuple[str, tuple[Any, ...]]], coop: str | None, at_a_time: int
 ) -> None:
     store(engine, rows)
     seen = [row for row in rows if coop is None or PONDS[row[0]] == coop]
@@ -58,7 +58,9 @@ def test_list_columns_and_ponds_tell_the_newest_of_every_quantity(
             if got is not None and (held is None or got[1] > held[1]):
                 newest[pond, name] = got
     with ScopedSession(engine, Scope.everything() if coop is None else Scope.of(coop)) as session:
-        told = service.last_values(session)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(service, "_AT_A_TIME", at_a_time)
+            told = [row for some in service.last_values(session) for row in some]
         some = service.latest(session, PONDS)
         columns = orjson.loads(service.latest_columns(session, MEASURED))
     found = {(row["pond"], row["quantity"]): (row["value"], row["time"], row["flag"]) for row in told}
@@ -78,6 +80,6 @@ def test_list_columns_and_ponds_tell_the_newest_of_every_quantity(
 def test_nothing_measured_is_an_empty_list(engine: Engine, coop: str) -> None:
     store(engine, [("ao-b1", ((5.0, 10, 1), None, None))])
     with ScopedSession(engine, Scope.of(coop)) as session:
-        assert service.last_values(session) == []
+        assert [row for some in service.last_values(session) for row in some] == []
         assert service.latest(session, PONDS) == {}
         assert orjson.loads(service.latest_columns(session, ["do"])) == {"pond": [], "do": [], "do_time": [], "do_flag": []}
