@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as BusyError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import Scope as AsgiScope
 
-from cloud.accounts import account_pages, oidc_pages
+from cloud.accounts import account_pages, factor_pages, oidc_pages, step_pages
 from cloud.accounts import api as accounts_api
 from cloud.accounts import pages as accounts_pages
 from cloud.alerts import api as alerts_api
@@ -31,7 +31,7 @@ from cloud.operations import health
 from cloud.operations.logs import Observed
 from cloud.operations.metrics import Metrics
 from cloud.operations.tracing import trace
-from cloud.security import SecurityHeaders
+from cloud.security import JsonOnly, SecurityHeaders
 from cloud.telemetry import api as telemetry_api
 from cloud.telemetry import records_api
 from cloud.web import device_pages
@@ -66,7 +66,7 @@ def _unusable(request: Request, error: Exception) -> Response:
 
 # What can be served apart: a capability's routes by its name.
 CAPABILITIES: Final = {
-    "accounts": (accounts_api, accounts_pages, account_pages, oidc_pages),
+    "accounts": (accounts_api, accounts_pages, account_pages, factor_pages, oidc_pages, step_pages),
     "farms": (farms_api, farm_records_api, devices_api, farm_pages),
     "telemetry": (telemetry_api, records_api),
     "alerts": (alerts_api, alerts_pages),
@@ -88,6 +88,7 @@ def create_app(context: Context, only: Collection[str] | None = None) -> FastAPI
     app.state.metrics = Metrics(context.engine)
     if context.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(context.hosts), www_redirect=False)
+    app.add_middleware(JsonOnly)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_exception_handler(NotSignedInError, _to_sign_in)

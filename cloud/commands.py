@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.accounts import commands as accounts_commands
 from cloud.accounts.oidc import Provider
-from cloud.accounts.secrets import secret_key
+from cloud.accounts.policy import Policy
+from cloud.accounts.secrets import secret_keys
 from cloud.app import CAPABILITIES, create_app
 from cloud.context import Context
 from cloud.database import DEFAULT_URL, connect, migrate, sqlite_path
@@ -108,13 +109,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         clock = parse(arguments.clock)
         work = work_of(engine, clock, arguments)
+        key, *older = secret_keys(file)
         context = Context(
             engine,
-            secret_key(file),
+            key,
             clock=clock,
+            policy=Policy.from_environment(),
             oidc=Provider.from_environment(),
             mirrored=work.sink is not None,
             hosts=tuple(name.strip() for name in os.environ.get("VUONG_HOSTS", "").split(",") if name.strip()),
+            older_keys=tuple(older),
         )
         app = create_app(context, only)
     except ValueError as error:

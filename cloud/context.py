@@ -10,13 +10,19 @@ from fastapi import Depends, HTTPException, Request
 from sqlalchemy import Engine
 
 from cloud.accounts.oidc import Provider
+from cloud.accounts.policy import Policy
 from cloud.accounts.roles import GATEWAY_RIGHTS, Right
+from cloud.accounts.secrets import Seal
 from cloud.accounts.service import Principal, person, person_of_token, sender
 from cloud.telemetry.ingest import Sender
 from cloud.tenancy import Scope, ScopedSession
 from vuong.clock import Clock, SystemClock
+from vuong.contract import api as contract
 
 COOKIE: Final = "vuong_session"
+# What a page asks by itself to stay up to date: nobody need be there for it, so it keeps no session alive.
+REFRESH_HEADER: Final = "X-Vuong-Refresh"
+_BY_ITSELF: Final = frozenset({contract.ROOT + "/live", contract.EVENTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +32,11 @@ class Context:
     Attributes
     ----------
     engine : the store
-    key : signs form tokens
+    key : signs form tokens, seals the secrets of second factors
+    older_keys : those before it, which only open what they sealed
     clock : the time of readings and alarms; a demo's runs fast
     wall : the machine's time, by which sign-ins end
+    policy : who needs a second factor, when a quiet session ends
     oidc : the OpenID provider through which people may sign in
     mirrored : new samples also go to the mirror's outbox
     hosts : names by which it may be asked for, all where there are none
@@ -38,9 +46,16 @@ class Context:
     key: bytes = field(repr=False)
     clock: Clock = field(default_factory=SystemClock)
     wall: Clock = field(default_factory=SystemClock)
+    policy: Policy = field(default_factory=Policy)
     oidc: Provider | None = None
     mirrored: bool = False
     hosts: tuple[str, ...] = ()
+    older_keys: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def seal(self) -> Seal:
+        """What closes and opens secrets that must be read again."""
+        return Seal(self.key, *self.older_keys)
 
 
 class NotSignedInError(Exception):
@@ -54,6 +69,30 @@ def context(request: Request) -> Context:
 
 
 Cloud = Annotated[Context, Depends(context)]
+
+
+def cookie_name(request: Request, name: str = COOKIE) -> str:
+    """Return what a cookie is called: over https with the prefix by which browsers bind it to this very host (RFC 6265bis)."""
+    return f"__Host-{name}" if request.url.scheme == "https" else name
+
+
+def session_cookie(request: Request) -> str:
+    """Return the cookie of the browser's session, empty where there is none."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def signed_in(request: Request, cloud: Context) -> Principal | None:
+    """Return the person whose browser asks, ``None`` where nobody is signed in."""
+    cookie = session_cookie(request)
+    by_itself = request.url.path in _BY_ITSELF or REFRESH_HEADER in request.headers
+    found = person(cloud.engine, cookie, cloud.wall.now(), cloud.policy, active=not by_itself) if cookie else None
+    return None if found is None else _known(request, found)
+
+
+def _known(request: Request, principal: Principal) -> Principal:
+    """Tell the log who asks (`cloud.operations.logs`)."""
+    request.state.who = principal.actor
+    return principal
 
 
 def bearer(request: Request) -> str | None:
@@ -77,14 +116,13 @@ def require_principal(request: Request, cloud: Cloud) -> Principal:
     if token is not None:
         owner = person_of_token(cloud.engine, token, cloud.wall.now())
         if owner:
-            return owner
+            return _known(request, owner)
         gateway = sender(cloud.engine, token, cloud.wall.now())
         if gateway:
             own = Scope.of(gateway.cooperative)
-            return Principal(gateway.gateway, "gateway", own, None, gateway.cooperative, GATEWAY_RIGHTS)
+            return _known(request, Principal(gateway.gateway, "gateway", own, None, gateway.cooperative, GATEWAY_RIGHTS))
     else:
-        cookie = request.cookies.get(COOKIE)
-        somebody = person(cloud.engine, cookie, cloud.wall.now()) if cookie else None
+        somebody = signed_in(request, cloud)
         if somebody:
             return somebody
     raise HTTPException(401, "sign in, or send a token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
@@ -111,8 +149,7 @@ Records = Annotated[ScopedSession, Depends(records)]
 
 def require_visitor(request: Request, cloud: Cloud) -> Principal:
     """Return the signed-in person who looks at a page; others are sent to sign in."""
-    cookie = request.cookies.get(COOKIE)
-    somebody = person(cloud.engine, cookie, cloud.wall.now()) if cookie else None
+    somebody = signed_in(request, cloud)
     if somebody is None:
         raise NotSignedInError
     return somebody

@@ -1,10 +1,11 @@
-"""Headers that every answer carries."""
+"""Headers that every answer carries, and bodies that are not taken."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS: Final = {
@@ -17,6 +18,8 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class SecurityHeaders:
@@ -37,8 +40,27 @@ class SecurityHeaders:
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
+                if headers.get("Content-Type", "").startswith("application/json"):  # never shown as a page (ASVS 14.4.2)
+                    headers.setdefault("Content-Disposition", 'attachment; filename="api.json"')
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class JsonOnly:
+    """Middleware: a body that says it is anything but JSON is not taken by the API (OWASP ASVS 13.1.5)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 415."""
+        if scope["type"] == "http" and scope["path"].startswith("/api/") and scope["method"] in _WITH_BODY:
+            given = Headers(scope=scope).get("Content-Type", "application/json").partition(";")[0].strip().lower()
+            if given != "application/json":
+                told = JSONResponse({"detail": f"Content-Type is {given!r:.60}; send application/json"}, 415)
+                await told(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -98,7 +98,7 @@ def make(ponds: int) -> Farm:
     people = (
         Person("nongdan", "Nguyễn Thị Sáu", "farmer", coops[0].id, secrets.token_hex(4)),
         Person("htx", "Trần Văn Hòa", "manager", coops[0].id, secrets.token_hex(4)),
-        Person("canbo", "Lý Thị Bopha", "official", None, secrets.token_hex(4)),
+        Person("canbo", "Lý Thị Bopha", "official", None, secrets.token_hex(6)),
     )
     return Farm(coops, tuple(rows), people)
 

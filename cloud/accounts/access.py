@@ -12,7 +12,7 @@ from cloud.accounts import audit
 from cloud.accounts.roles import Right
 from cloud.accounts.secrets import form_token_fits
 from cloud.accounts.service import Principal
-from cloud.context import COOKIE, Asker, Cloud, Context, Visitor, bearer, demand
+from cloud.context import Asker, Cloud, Context, Visitor, bearer, demand, session_cookie
 from cloud.tenancy import ScopedSession
 from vuong.contract.api import FORM_HEADER
 
@@ -64,10 +64,9 @@ class ApiWriter:
 
     def __call__(self, request: Request, cloud: Cloud, principal: Asker) -> Iterator[Work]:
         """Give the work; 403 without the right."""
-        if bearer(request) is None:
-            session = request.cookies.get(COOKIE, "")
-            if not form_token_fits(cloud.key, session, request.headers.get(FORM_HEADER, "")):
-                raise HTTPException(403, f"send the page's form token in the header {FORM_HEADER}, or a bearer token")
+        given = request.headers.get(FORM_HEADER, "")
+        if bearer(request) is None and not form_token_fits(cloud.key, session_cookie(request), given):
+            raise HTTPException(403, f"send the page's form token in the header {FORM_HEADER}, or a bearer token")
         yield from _work(cloud, principal, self.right)
 
 
@@ -79,7 +78,7 @@ class PageWriter:
 
     def __call__(self, request: Request, cloud: Cloud, visitor: Visitor, form: Fields) -> Iterator[Work]:
         """Give the work; 403 without the right or with another page's form token."""
-        if not form_token_fits(cloud.key, request.cookies.get(COOKIE, ""), form.get("token", "")):
+        if not form_token_fits(cloud.key, session_cookie(request), form.get("token", "")):
             raise HTTPException(403, "this form has expired; load the page anew")
         yield from _work(cloud, visitor, self.right)
 

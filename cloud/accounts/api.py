@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from cloud.accounts import people, personal, service, tokens
+from cloud.accounts import factors, people, personal, service, steps, tokens
 from cloud.accounts.access import ApiWriter, Work
 from cloud.accounts.roles import Right
 from cloud.accounts.secrets import digest
-from cloud.accounts.tables import AuditEntry
-from cloud.context import Asker, Cloud, Records, bearer, demand, require_sender
+from cloud.accounts.tables import AuditEntry, User
+from cloud.context import Asker, Cloud, Context, Records, bearer, demand, require_sender
 from cloud.telemetry.ingest import Sender
 from cloud.tenancy import Scope
 from vuong.contract import api as contract
@@ -32,12 +32,16 @@ class Me(BaseModel):
 
 
 class Credentials(BaseModel):
-    """What an app sends once; `name` is the device's, `scopes` the rights that its token shall carry (all of the person's without)."""
+    """What an app sends once.
+
+    `name` is the device's, `scopes` the rights that its token shall carry (all of the person's without), `code` the second factor's of who has one.
+    """
 
     login: str = Field(max_length=200)
-    password: str = Field(max_length=people.LONGEST)
+    password: str = Field(max_length=1000)
     name: str = Field("app", min_length=1, max_length=60)
     scopes: list[str] | None = Field(None, max_length=40)
+    code: str | None = Field(None, max_length=100)
 
 
 class Token(BaseModel):
@@ -69,7 +73,7 @@ class GatewayTokenReply(BaseModel):
 class Confirmation(BaseModel):
     """The password again, before something that cannot be undone."""
 
-    password: str = Field(max_length=people.LONGEST)
+    password: str = Field(max_length=1000)
 
 
 class Kept(BaseModel):
@@ -95,7 +99,7 @@ class NewPerson(BaseModel):
     name: str = Field(max_length=120)
     role: str = Field(max_length=20)
     cooperative: str | None = Field(None, max_length=63)
-    password: str = Field(max_length=people.LONGEST)
+    password: str = Field(max_length=1000)
     language: str = Field("vi", max_length=2)
 
 
@@ -125,16 +129,31 @@ def _own(asker: service.Principal) -> int:
     return asker.user
 
 
+def _require_all_steps(cloud: Context, user: User, code: str | None, now: float) -> None:
+    """Refuse who owes more than a password: an app is asked for what a browser is (OWASP ASVS 1.2.4)."""
+    step = steps.needed(cloud.engine, user, cloud.policy, steps.BY_PASSWORD, proved=False)
+    if step is steps.Step.CODE:
+        if code is None:
+            raise HTTPException(401, "code is missing; send the present code of your second factor")
+        if not factors.prove(cloud.engine, user.id, code, cloud.seal, now):
+            raise HTTPException(401, "code is wrong or was used; send the next one")
+        step = steps.needed(cloud.engine, user, cloud.policy, steps.BY_PASSWORD, proved=True)
+    if step is not None:
+        what = "choose your own password" if step is steps.Step.PASSWORD else "set up your second factor"
+        raise HTTPException(403, f"sign in with a browser first and {what}")
+
+
 @router.post(contract.DEVICES, status_code=201)
 def post_device(wanted: Credentials, request: Request, cloud: Cloud) -> Token:
-    """Sign an app in by login and password: give it a token."""
+    """Sign an app in by login and password (and the second factor's code, where there is one): give it a token."""
     now, address = cloud.wall.now(), request.client.host if request.client else ""
     try:
         user = service.authenticate(cloud.engine, wanted.login, wanted.password, address, now)
+        if user is None:
+            raise HTTPException(401, "login or password is wrong")
+        _require_all_steps(cloud, user, wanted.code, now)
     except service.LockedError as error:
         raise HTTPException(429, str(error), {"Retry-After": str(int(error.seconds) + 1)}) from None
-    if user is None:
-        raise HTTPException(401, "login or password is wrong")
     try:
         issued = tokens.issue(cloud.engine, user.id, name=wanted.name, scopes=wanted.scopes, now=now, actor=f"user:{user.id}")
     except tokens.TokenError as error:
@@ -226,14 +245,14 @@ def get_people(asker: Asker, records: Records) -> list[Person]:
 
 @router.post(contract.ROOT + "/people", status_code=201)
 def post_person(person: NewPerson, work: Annotated[Work, Depends(ApiWriter(Right.PEOPLE))]) -> Person:
-    """Create somebody; who is bound to a co-op creates people of that co-op only."""
+    """Create somebody, whose password is to be changed at the first sign-in; who is bound to a co-op creates people of that co-op only."""
     asker, cloud = work.principal, work.cloud
     work.session.rollback()
     within = asker.scope.cooperatives
     if within is not None and person.cooperative not in within:
         raise HTTPException(403, f"cooperative is {person.cooperative!r:.60}; you may create people of {', '.join(within)} only")
     try:
-        people.add(cloud.engine, **person.model_dump(), now=cloud.wall.now(), actor=asker.actor)
+        people.add(cloud.engine, **person.model_dump(), now=cloud.wall.now(), actor=asker.actor, initial=True)
     except people.PersonError as error:
         raise HTTPException(422, str(error)) from None
     return Person(

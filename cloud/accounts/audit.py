@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +39,16 @@ def append(
     own = link(previous, entry)
     connection.execute(insert(AuditEntry).values(**entry, previous=previous, hash=own))
     return own
+
+
+def concerning(engine: Engine, subject: str, actions: Collection[str], limit: int) -> list[tuple[int, str, str]]:
+    """Return the newest entries about somebody that are of some kinds: their time, actor and action, the newest first."""
+    found = select(_TABLE.c.time, _TABLE.c.actor, _TABLE.c.action).where(
+        _TABLE.c.subject == subject, _TABLE.c.action.in_(actions)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(found.order_by(_TABLE.c.id.desc()).limit(limit))
+        return [(row.time, row.actor, row.action) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
-from cloud.accounts import audit, people, personal, tokens
+from cloud.accounts import audit, factors, people, personal, tokens
 from cloud.accounts.roles import Role
+from cloud.accounts.secrets import Seal, SealError, secret_keys
 from cloud.accounts.tables import AuditEntry
+from cloud.database import sqlite_path
 from cloud.tenancy import Scope, ScopedSession
 from vuong.clock import SystemClock
 from vuong.command import CommandError
@@ -49,21 +51,31 @@ def register(own: argparse._SubParsersAction[argparse.ArgumentParser], shared: a
         "  vuong cloud user add sau --name 'Cô Sáu' --role farmer --cooperative vinh-chau\n"
         "  vuong cloud user password sau < new-password\n  vuong cloud user export sau > sau.json",
     )
-    adding = action(users, "add", "create somebody; the password is asked for, or the first line of standard input", _add)
+    adding = action(
+        users,
+        "add",
+        "create somebody; the password, which lets them in once, is asked for, or the first line of standard input",
+        _add,
+    )
     adding.add_argument("login", help="what they sign in with")
     adding.add_argument("--name", required=True, help="what they are called")
     adding.add_argument("--role", required=True, choices=tuple(Role))
     adding.add_argument("--cooperative", help="for farmer, manager and technician")
     adding.add_argument("--language", default=DEFAULT, choices=LANGUAGES)
-    listing = action(users, "list", "who there is", _list)
-    listing.add_argument("--json", action="store_true", help="print a JSON list")
+    action(users, "list", "who there is", _list).add_argument("--json", action="store_true", help="print a JSON list")
     for name, text, run in (
-        ("password", "give somebody a new password, asked for or from standard input; sessions and tokens end", _password),
+        (
+            "password",
+            "give somebody a new password, asked for or from standard input, which lets them in once, to choose their own",
+            _password,
+        ),
+        ("reset-factor", "take somebody's second factor away: their phone is lost; sessions and tokens end", _reset_factor),
         ("disable", "shut somebody out; sessions and tokens end", _disable),
         ("enable", "let somebody in again, also after a lock-out", _enable),
         ("export", "print everything that is held about somebody, as JSON", _export),
     ):
         action(users, name, text, run).add_argument("login")
+    action(users, "reseal", "seal the second factors' secrets under the key in force, so that the keys before it can go", _reseal)
     role = action(users, "role", "give somebody another role", _role)
     role.add_argument("login")
     role.add_argument("role", choices=tuple(Role))
@@ -110,7 +122,7 @@ def _run(open_store: Open, run: Callable[[Engine, argparse.Namespace, float], in
     engine = open_store(arguments)
     try:
         return run(engine, arguments, SystemClock().now())
-    except (people.PersonError, tokens.TokenError) as error:
+    except (people.PersonError, tokens.TokenError, SealError) as error:
         raise CommandError(str(error)) from None
     finally:
         engine.dispose()
@@ -156,15 +168,29 @@ def _add(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
         now=now,
         actor=_ACTOR,
         language=arguments.language,
+        initial=True,
     )
+    _say_initial()
     return 0
+
+
+def _say_initial() -> None:
+    sys.stderr.write(f"the password lets its owner in for {people.INITIAL_DAYS} days, to choose their own\n")
 
 
 def _list(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
     del now
     with ScopedSession(engine, Scope.everything()) as session:
         rows = [
-            {"login": u.login, "name": u.name, "role": u.role, "cooperative": u.cooperative_id, "disabled": u.disabled}
+            {
+                "login": u.login,
+                "name": u.name,
+                "role": u.role,
+                "cooperative": u.cooperative_id,
+                "disabled": u.disabled,
+                "second_factor": factors.enrolled(session, u.id),
+                "initial_until": u.initial_until,
+            }
             for u in people.everybody(session)
         ]
     _table(rows, as_json=arguments.json)
@@ -172,7 +198,24 @@ def _list(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
 
 
 def _password(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
-    people.set_password(engine, arguments.login, read_password(), now=now, actor=_ACTOR)
+    people.set_password(engine, arguments.login, read_password(), now=now, actor=_ACTOR, initial=True)
+    _say_initial()
+    return 0
+
+
+def _reset_factor(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
+    if not factors.remove(engine, people.find(engine, arguments.login).id, now, actor=_ACTOR):
+        sys.stderr.write(f"{arguments.login} had no second factor; sessions and tokens ended all the same\n")
+    return 0
+
+
+def _reseal(engine: Engine, arguments: argparse.Namespace, now: float) -> int:
+    del arguments, now
+    try:
+        keys = secret_keys(sqlite_path(engine))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    sys.stdout.write(f"{factors.reseal(engine, Seal(*keys))} secrets are sealed under the key in force\n")
     return 0
 
 

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import delete, select
 
+from cloud.accounts import steps
 from cloud.accounts.oidc import OidcError
 from cloud.accounts.secrets import digest
-from cloud.accounts.service import SESSION_SECONDS, open_session, writing
+from cloud.accounts.service import writing
+from cloud.accounts.step_pages import settled
 from cloud.accounts.tables import Identity, OidcFlow, User
-from cloud.context import COOKIE, Cloud
+from cloud.context import Cloud, session_cookie
 from cloud.web.layout import cookie_options, own_path, page
 
 router = APIRouter(include_in_schema=False)
@@ -79,9 +81,10 @@ def from_provider(
         user = session.scalar(known)
     if user is None:
         return _again(request, cloud, "sign_in.oidc_unknown", 403)
-    response = RedirectResponse(flow.target, 303)
-    cookie = open_session(cloud.engine, user, now, "oidc", request.cookies.get(COOKIE, ""))
-    response.set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS, **cookie_options(request))
+    # What a provider asks is its own business: who needs or has a second factor here is asked for it here.
+    before = session_cookie(request)
+    entry = steps.go_on(cloud.engine, user, cloud.policy, now, how="oidc", target=flow.target, before=before)
+    response = settled(request, entry)
     response.delete_cookie(_BROWSER, **cookie_options(request))
     return response
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from cloud.accounts import service
+from cloud.accounts import service, steps
 from cloud.accounts.secrets import form_token_fits
-from cloud.context import COOKIE, Cloud
-from cloud.web.layout import browser_session, cookie_options, own_path, page
+from cloud.accounts.step_pages import settled
+from cloud.context import Cloud, session_cookie
+from cloud.web.layout import browser_session, drop_cookie, own_path, page
 
 router = APIRouter(include_in_schema=False)
 
@@ -39,7 +40,7 @@ def sign_in(
     token: Annotated[str, Form(max_length=200)] = "",
     next: Annotated[str, Form(max_length=500)] = "/ponds",  # noqa: A002
 ) -> Response:
-    """Sign in, or say why not."""
+    """Sign in or go on to the next step, or say why not."""
     target, now = own_path(next), cloud.wall.now()
 
     def again(fault: str, status: int) -> HTMLResponse:
@@ -59,25 +60,26 @@ def sign_in(
         return again("sign_in.expired", 403)
     address = request.client.host if request.client else ""
     try:
-        cookie = service.sign_in(cloud.engine, login, password, now, address, request.cookies.get(COOKIE, ""))
+        user = service.authenticate(cloud.engine, login, password, address, now)
     except service.LockedError as error:
         locked = again("sign_in.too_many", 429)
         locked.headers["Retry-After"] = str(int(error.seconds) + 1)
         return locked
-    if cookie is None:
+    if user is None:
         return again("sign_in.wrong", 401)
-    response = RedirectResponse(target, 303)
-    response.set_cookie(COOKIE, cookie, max_age=service.SESSION_SECONDS, **cookie_options(request))
-    return response
+    before = session_cookie(request)
+    entry = steps.go_on(cloud.engine, user, cloud.policy, now, how=steps.BY_PASSWORD, target=target, before=before)
+    return settled(request, entry)
 
 
 @router.post("/sign-out")
 def sign_out(request: Request, cloud: Cloud, token: Annotated[str, Form(max_length=200)] = "") -> Response:
     """Sign out."""
-    session = request.cookies.get(COOKIE)
+    session = session_cookie(request)
     if session and form_token_fits(cloud.key, session, token):
         service.sign_out(cloud.engine, session)
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(COOKIE, **cookie_options(request))
+        drop_cookie(request, response)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
     return RedirectResponse("/ponds", 303)

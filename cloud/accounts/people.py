@@ -5,21 +5,26 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
+from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from cloud.accounts import attempts, audit
+from cloud.accounts import attempts
 from cloud.accounts.roles import Role
-from cloud.accounts.secrets import hash_password
-from cloud.accounts.service import writing
-from cloud.accounts.tables import Identity, SignIn, User, UserToken
+from cloud.accounts.secrets import hash_password, password_fits
+from cloud.accounts.service import end_all, note, writing
+from cloud.accounts.tables import Identity, User
 from cloud.farms.tables import Cooperative
 from cloud.tenancy import Scope, ScopedSession
 from vuong.i18n import DEFAULT, LANGUAGES
 
 SHORTEST: Final = 8
-LONGEST: Final = 1000
+SHORTEST_FOR_ALL: Final = 12  # of who sees all co-operatives (OWASP ASVS 2.1.1)
+LONGEST: Final = 128
+_MEASURED: Final = 72  # beyond that it takes long and tells no more
+# A password that somebody else chose lets its owner in this long, to choose their own (OWASP ASVS 2.3.1).
+INITIAL_DAYS: Final = 7
 _LOGIN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 # OWASP ASVS 2.1.7: 30,000 passwords of known breaches (zxcvbn's list), and what is tried first here.
 _COMMON: Final = frozenset(FREQUENCY_LISTS["passwords"]) | {"matkhau123", "vuong123", "tomthe123", "nuoitom123", "htx12345"}
@@ -29,18 +34,32 @@ class PersonError(ValueError):
     """What was asked for cannot be; the text names the field, the value and the remedy."""
 
 
-def check_password(password: str, login: str) -> None:
-    """Refuse a password that is too short, too long, known from breaches, or made of the login.
+def shortest(role: str | None) -> int:
+    """Return how many characters a password of that role has at least."""
+    return SHORTEST_FOR_ALL if role in set(Role) and Role(role).sees_all else SHORTEST
+
+
+def check_password(password: str, login: str, role: str | None = None) -> None:
+    """Refuse a password that is too short (for its role), too long, known from breaches, or made of the login.
 
     Raises
     ------
     PersonError
         with what to give instead; never with the password
     """
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise PersonError(f"password is not usable; give {SHORTEST} to {LONGEST} characters")
+    if not shortest(role) <= len(password) <= LONGEST:
+        raise PersonError(f"password is not usable; give {shortest(role)} to {LONGEST} characters")
     if password.lower() in _COMMON or password.lower().strip("0123456789!@#.") in {login.lower(), login.lower() * 2}:
         raise PersonError("password is one of those that are tried first; give another")
+
+
+def strength(password: str, login: str, role: str) -> int:
+    """Return how well a password stands up to guessing, 0 to 4 (zxcvbn, USENIX Security 2016); 0 too for one that is refused."""
+    try:
+        check_password(password, login, role)
+    except PersonError:
+        return 0
+    return int(zxcvbn(password[:_MEASURED], user_inputs=[login])["score"])
 
 
 def _one(session: ScopedSession, login: str) -> User:
@@ -78,8 +97,9 @@ def add(
     now: float,
     actor: str,
     language: str = DEFAULT,
+    initial: bool = False,
 ) -> int:
-    """Create somebody and return their number.
+    """Create somebody and return their number; with `initial`, the password lets them in once, to choose their own.
 
     Raises
     ------
@@ -97,51 +117,65 @@ def add(
         raise PersonError(f"language is {language!r:.20}; give one of {', '.join(LANGUAGES)}")
     if Role(role).sees_all is (cooperative is not None):
         raise PersonError(f"cooperative is {cooperative!r:.60}; name one for farmer, manager and technician, none for the others")
-    check_password(password, login)
+    check_password(password, login, role)
     hashed = hash_password(password)
     with writing(engine) as session:
         if cooperative is not None and session.get(Cooperative, cooperative) is None:
             raise PersonError(f"cooperative is {cooperative!r:.60}, which is none here; give the id of one")
-        user = User(login=login, name=name, role=role, cooperative_id=cooperative, password=hashed, language=language)
+        user = User(
+            login=login,
+            name=name,
+            role=role,
+            cooperative_id=cooperative,
+            password=hashed,
+            language=language,
+            initial_until=_initial_until(initial=initial, now=now),
+        )
         session.add(user)
         try:
             session.flush()
         except IntegrityError:
             raise PersonError(f"login is {login!r:.60}, which somebody has; give another") from None
-        _note(session, user, "user.created", now, actor, role=role)
+        note(session, user, "user.created", now, actor=actor, role=role)
         session.commit()
         return user.id
 
 
-def _note(session: ScopedSession, user: User, action: str, now: float, actor: str, **detail: object) -> None:
-    subject = f"user:{user.id}"
-    audit.append(
-        session.connection(), now=now, actor=actor, action=action, subject=subject, cooperative=user.cooperative_id, **detail
-    )
+def _initial_until(*, initial: bool, now: float) -> int | None:
+    return int(now) + INITIAL_DAYS * 86_400 if initial else None
 
 
-def _end_sessions(session: ScopedSession, user: User) -> None:
-    for table in (SignIn, UserToken):
-        session.execute(delete(table).where(table.user_id == user.id))
+def set_password(engine: Engine, login: str, password: str, *, now: float, actor: str, initial: bool = False) -> None:
+    """Give somebody a new password, with `initial` one that lets them in once; their sessions and tokens end.
 
-
-def set_password(engine: Engine, login: str, password: str, *, now: float, actor: str) -> None:
-    """Give somebody a new password; their sessions and tokens end."""
-    check_password(password, login)
+    Raises
+    ------
+    PersonError
+        if it is not usable, or is the one that somebody else had chosen
+    """
+    user = find(engine, login)
+    check_password(password, login, user.role)
+    if user.initial_until is not None and not initial and password_fits(user.password, password):
+        raise PersonError("password is the one that was given; choose another")
     hashed = hash_password(password)
     with writing(engine) as session:
         user = _one(session, login)
-        user.password = hashed
-        _end_sessions(session, user)
-        _note(session, user, "user.password", now, actor)
+        user.password, user.initial_until = hashed, _initial_until(initial=initial, now=now)
+        end_all(session, user)
+        note(session, user, "user.password", now, actor=actor, initial=initial)
         session.commit()
     attempts.clear(engine, f"login:{login.strip().lower()}")
 
 
+def by_number(engine: Engine, user: int) -> User:
+    """Return a person by their number."""
+    with ScopedSession(engine, Scope.everything()) as session:
+        return session.get_one(User, user)
+
+
 def login_of(engine: Engine, user: int) -> str:
     """Return the login of a person by their number."""
-    with ScopedSession(engine, Scope.everything()) as session:
-        return session.get_one(User, user).login
+    return by_number(engine, user).login
 
 
 def change_password(engine: Engine, user: int, password: str, *, now: float, actor: str) -> User:
@@ -166,8 +200,8 @@ def set_role(engine: Engine, login: str, role: str, *, now: float, actor: str) -
         if Role(role).sees_all is (user.cooperative_id is not None):
             raise PersonError(f"role is {role!r}; somebody of cooperative {user.cooperative_id!r} cannot have it")
         before, user.role = user.role, role
-        _end_sessions(session, user)
-        _note(session, user, "user.role", now, actor, before=before, after=role)
+        end_all(session, user)
+        note(session, user, "user.role", now, actor=actor, before=before, after=role)
         session.commit()
 
 
@@ -176,13 +210,13 @@ def disable(engine: Engine, login: str, *, now: float, actor: str) -> None:
     with writing(engine) as session:
         user = _one(session, login)
         user.disabled = int(now)
-        _end_sessions(session, user)
-        _note(session, user, "user.disabled", now, actor)
+        end_all(session, user)
+        note(session, user, "user.disabled", now, actor=actor)
         session.commit()
 
 
 def enable(engine: Engine, login: str, *, now: float, actor: str) -> None:
-    """Let somebody in again, also after too many wrong passwords.
+    """Let somebody in again, also after too many wrong passwords or codes.
 
     Raises
     ------
@@ -192,9 +226,11 @@ def enable(engine: Engine, login: str, *, now: float, actor: str) -> None:
     with writing(engine) as session:
         user = _one(session, login)
         session.execute(update(User).where(User.id == user.id).values(disabled=None))
-        _note(session, user, "user.enabled", now, actor)
+        note(session, user, "user.enabled", now, actor=actor)
         session.commit()
+        number = user.id
     attempts.clear(engine, f"login:{login.strip().lower()}")
+    attempts.clear(engine, f"code:{number}")
 
 
 def link(engine: Engine, login: str, issuer: str, subject: str, *, now: float, actor: str) -> None:
@@ -206,5 +242,5 @@ def link(engine: Engine, login: str, issuer: str, subject: str, *, now: float, a
             session.flush()
         except IntegrityError:
             raise PersonError(f"subject is {subject!r:.60}, which is linked already; unlink it first") from None
-        _note(session, user, "user.linked", now, actor, issuer=issuer)
+        note(session, user, "user.linked", now, actor=actor, issuer=issuer)
         session.commit()

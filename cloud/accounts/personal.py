@@ -8,9 +8,9 @@ from typing import Any, Final
 from sqlalchemy import Engine, Select, select
 from sqlalchemy import delete as remove
 
-from cloud.accounts import attempts, audit
+from cloud.accounts import attempts, audit, factors
 from cloud.accounts.secrets import hash_password
-from cloud.accounts.service import writing
+from cloud.accounts.service import end_all, writing
 from cloud.accounts.tables import AuditEntry, Identity, SignIn, User, UserToken
 from cloud.alerts.tables import Alarm
 from cloud.entries.tables import Entry
@@ -42,13 +42,18 @@ def export(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, An
         entries = select(AuditEntry).where((AuditEntry.actor == me) | (AuditEntry.subject == me)).order_by(AuditEntry.id)
         found: dict[str, Any] = {
             "person": {
-                name: getattr(who, name) for name in ("id", "login", "name", "role", "cooperative_id", "language", "disabled")
+                name: getattr(who, name)
+                for name in ("id", "login", "name", "role", "cooperative_id", "language", "disabled", "initial_until")
             },
-            "sessions": [{"expires": row.expires} for row in session.scalars(select(SignIn).where(SignIn.user_id == user))],
+            "sessions": [
+                {"seen": row.seen, "expires": row.expires}
+                for row in session.scalars(select(SignIn).where(SignIn.user_id == user))
+            ],
             "tokens": [
                 {"name": row.name, "scopes": row.scopes, "created": row.created, "expires": row.expires}
                 for row in session.scalars(select(UserToken).where(UserToken.user_id == user))
             ],
+            "second_factor": dict(zip(("since", "recovery_codes"), factors.state(engine, user), strict=True)),
             "identities": [
                 {"issuer": row.issuer, "subject": row.subject}
                 for row in session.scalars(select(Identity).where(Identity.user_id == user))
@@ -89,15 +94,16 @@ def delete(engine: Engine, user: int, *, now: float, actor: str) -> dict[str, st
     with writing(engine) as session:
         who = session.get_one(User, user)
         login = who.login
-        for table in (SignIn, UserToken, Identity):
-            session.execute(remove(table).where(table.user_id == user))
+        end_all(session, who)
+        factors.forget(session, user)
+        session.execute(remove(Identity).where(Identity.user_id == user))
         for entry in session.scalars(_entries(who)):
             entry.person = DELETED
         for alarm in _shelved(session, who):
             alarm.numbers = alarm.numbers | {"shelved_by": DELETED}
         session.flush()
         who.login, who.name, who.language = f"deleted-{user}", DELETED, "vi"
-        who.password, who.disabled = hash_password(secrets.token_hex(32)), int(now)
+        who.password, who.disabled, who.initial_until = hash_password(secrets.token_hex(32)), int(now), None
         audit.append(
             session.connection(),
             now=now,

@@ -9,17 +9,18 @@ from typing import Final
 from sqlalchemy import Engine, delete, or_, select, update
 
 from cloud.accounts import attempts, audit
+from cloud.accounts.policy import SESSION_SECONDS, Policy
 from cloud.accounts.roles import RIGHTS, Right, Role
 from cloud.accounts.secrets import digest, hash_password, outdated, password_fits
-from cloud.accounts.tables import GatewayToken, SignIn, User, UserToken
+from cloud.accounts.tables import GatewayToken, SignIn, SignInStep, User, UserToken
 from cloud.farms.tables import Gateway
 from cloud.telemetry.ingest import Sender
 from cloud.tenancy import Scope, ScopedSession
 
-SESSION_SECONDS: Final = 12 * 3600
 # Attempts from one address, right or wrong: a co-op behind one address stays below it.
 ATTEMPTS_A_MINUTE: Final = 60
 _HEARD_EVERY: Final = 60
+_SEEN_EVERY: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,13 @@ def authenticate(engine: Engine, login: str, password: str, address: str, now: f
     with ScopedSession(engine, Scope.everything()) as session:
         user = session.scalar(select(User).where(User.login == name))
     fits = password_fits(user.password if user else None, password)  # outside a transaction: it takes its time
-    if user is None or not fits or user.disabled is not None:
+    over = user is not None and user.initial_until is not None and user.initial_until <= now
+    if user is None or not fits or user.disabled is not None or over:
         locked = attempts.failed(engine, key, now)
         if user is not None:
             with writing(engine) as session:
                 action = "sign_in.locked" if locked else "sign_in.failed"
-                _note(session, user, action, now)
+                note(session, user, action, now, **({"why": "the initial password is over"} if over and fits else {}))
                 session.commit()
         return None
     attempts.clear(engine, key)
@@ -91,9 +93,24 @@ def authenticate(engine: Engine, login: str, password: str, address: str, now: f
     return user
 
 
-def _note(session: ScopedSession, user: User, action: str, now: float, **detail: object) -> None:
+def note(session: ScopedSession, user: User, action: str, now: float, *, actor: str | None = None, **detail: object) -> None:
+    """Add to the audit log what somebody did, or what was done to them by `actor`."""
     who = f"user:{user.id}"
-    audit.append(session.connection(), now=now, actor=who, action=action, subject=who, cooperative=user.cooperative_id, **detail)
+    audit.append(
+        session.connection(),
+        now=now,
+        actor=who if actor is None else actor,
+        action=action,
+        subject=who,
+        cooperative=user.cooperative_id,
+        **detail,
+    )
+
+
+def end_all(session: ScopedSession, user: User) -> None:
+    """End all that somebody has open: sessions, sign-ins under way, tokens of apps."""
+    for table in (SignIn, SignInStep, UserToken):
+        session.execute(delete(table).where(table.user_id == user.id))
 
 
 def open_session(engine: Engine, user: User, now: float, how: str, before: str = "") -> str:
@@ -101,23 +118,11 @@ def open_session(engine: Engine, user: User, now: float, how: str, before: str =
     cookie = secrets.token_urlsafe(32)
     with writing(engine) as session:
         session.execute(delete(SignIn).where(or_(SignIn.expires < int(now), SignIn.digest == digest(before))))
-        session.add(SignIn(digest=digest(cookie), user_id=user.id, expires=int(now) + SESSION_SECONDS))
-        _note(session, user, "sign_in", now, how=how)
+        session.add(SignIn(digest=digest(cookie), user_id=user.id, expires=int(now) + SESSION_SECONDS, seen=int(now)))
+        note(session, user, "sign_in", now, how=how)
         session.commit()
     attempts.forget_old(engine, now)
     return cookie
-
-
-def sign_in(engine: Engine, login: str, password: str, now: float, address: str = "", before: str = "") -> str | None:
-    """Return a new session's cookie, ``None`` if login or password is wrong; the session that the browser had `before` ends.
-
-    Raises
-    ------
-    LockedError
-        after too many attempts
-    """
-    user = authenticate(engine, login, password, address, now)
-    return None if user is None else open_session(engine, user, now, "password", before)
 
 
 def sign_out(engine: Engine, cookie: str) -> None:
@@ -135,16 +140,34 @@ def _principal(user: User, scopes: list[str] | None = None) -> Principal:
     return Principal(user.name, user.role, scope, user.language, user.cooperative_id, rights, user.id)
 
 
-def person(engine: Engine, cookie: str, now: float) -> Principal | None:
-    """Return whose session a cookie is, ``None`` if it is nobody's or over."""
+def person(engine: Engine, cookie: str, now: float, policy: Policy, *, active: bool = True) -> Principal | None:
+    """Return whose session a cookie is, ``None`` if it is nobody's or over: by its age, or because nobody did anything for too long.
+
+    Parameters
+    ----------
+    engine : the store
+    cookie : the session's
+    now : UTC seconds
+    policy : how long a role's session may be quiet
+    active : whether this request is a person's doing; what a page asks by itself is not
+    """
     statement = (
-        select(User)
+        select(User, SignIn.seen)
         .join(SignIn, SignIn.user_id == User.id)
         .where(SignIn.digest == digest(cookie), SignIn.expires > int(now), User.disabled.is_(None))
     )
     with ScopedSession(engine, Scope.everything()) as session:
-        user = session.scalar(statement)
-    return None if user is None else _principal(user)
+        found = session.execute(statement).first()
+    if found is None:
+        return None
+    user, seen = found
+    if now - seen >= policy.idle[Role(user.role)]:
+        return None
+    if active and now - seen >= _SEEN_EVERY:
+        with writing(engine) as session:
+            session.execute(update(SignIn).where(SignIn.digest == digest(cookie)).values(seen=int(now)))
+            session.commit()
+    return _principal(user)
 
 
 def person_of_token(engine: Engine, token: str, now: float) -> Principal | None:
@@ -177,11 +200,12 @@ def sender(engine: Engine, token: str, now: float) -> Sender | None:
     return Sender(gateway.id, gateway.cooperative_id)
 
 
-def sessions(engine: Engine, user: int, now: float) -> list[SignIn]:
+def sessions(engine: Engine, user: int, now: float, policy: Policy) -> list[SignIn]:
     """Return a person's sessions that are open, the newest first."""
-    statement = select(SignIn).where(SignIn.user_id == user, SignIn.expires > int(now)).order_by(SignIn.expires.desc())
     with ScopedSession(engine, Scope.everything()) as session:
-        return list(session.scalars(statement))
+        quiet = int(now) - policy.idle[Role(session.get_one(User, user).role)]
+        open_now = (SignIn.user_id == user, SignIn.expires > int(now), SignIn.seen > quiet)
+        return list(session.scalars(select(SignIn).where(*open_now).order_by(SignIn.expires.desc())))
 
 
 def end_other_sessions(engine: Engine, user: int, cookie: str, now: float) -> None:
@@ -189,5 +213,5 @@ def end_other_sessions(engine: Engine, user: int, cookie: str, now: float) -> No
     with writing(engine) as session:
         owner = session.get_one(User, user)
         session.execute(delete(SignIn).where(SignIn.user_id == user, SignIn.digest != digest(cookie)))
-        _note(session, owner, "sessions.ended", now)
+        note(session, owner, "sessions.ended", now)
         session.commit()

@@ -12,11 +12,27 @@ from cloud.database import Base
 from cloud.tenancy import Owned
 from vuong.i18n import DEFAULT
 
-__all__ = ["Attempt", "AuditEntry", "GatewayToken", "Identity", "OidcFlow", "Role", "SignIn", "User", "UserToken"]
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "GatewayToken",
+    "Identity",
+    "OidcFlow",
+    "RecoveryCode",
+    "Role",
+    "SecondFactor",
+    "SignIn",
+    "SignInStep",
+    "User",
+    "UserToken",
+]
 
 
 class User(Base, Owned):
-    """Somebody who can sign in; `password` is an argon2id hash, `disabled` when they were shut out (UTC seconds)."""
+    """Somebody who can sign in; `password` is an argon2id hash, `disabled` when they were shut out (UTC seconds).
+
+    `initial_until`: somebody else chose the password; until then it lets its owner in once, to choose their own. ``None`` for one's own.
+    """
 
     __tablename__ = "users"
 
@@ -28,6 +44,7 @@ class User(Base, Owned):
     password: Mapped[str]
     language: Mapped[str] = mapped_column(default=DEFAULT)
     disabled: Mapped[int | None] = mapped_column(BigInteger)
+    initial_until: Mapped[int | None] = mapped_column(BigInteger)
 
     @classmethod
     def within(cls, cooperatives: frozenset[str]) -> ColumnElement[bool]:
@@ -36,13 +53,51 @@ class User(Base, Owned):
 
 
 class SignIn(Base):
-    """A session of a browser, known by the SHA-256 of its cookie; times are the machine's own."""
+    """A session of a browser, known by the SHA-256 of its cookie; times are the machine's own, `seen` is when its person last did something."""
 
     __tablename__ = "sign_ins"
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     expires: Mapped[int] = mapped_column(BigInteger)
+    seen: Mapped[int] = mapped_column(BigInteger)
+
+
+class SignInStep(Base):
+    """A sign-in that is under way: who has proved something, but not yet all; known by the SHA-256 of its cookie, never a session."""
+
+    __tablename__ = "sign_in_steps"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    how: Mapped[str]
+    proved: Mapped[bool]
+    target: Mapped[str]
+    expires: Mapped[int] = mapped_column(BigInteger)
+
+
+class SecondFactor(Base):
+    """What makes somebody's one-time codes (RFC 6238): the secret, sealed; `confirmed` when they first gave a code of it.
+
+    `step` is the newest time step whose code was taken: it and those before it are taken no more.
+    """
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret: Mapped[str]
+    created: Mapped[int] = mapped_column(BigInteger)
+    confirmed: Mapped[int | None] = mapped_column(BigInteger)
+    step: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class RecoveryCode(Base):
+    """A code that stands in once for a lost second factor, known by its SHA-256."""
+
+    __tablename__ = "recovery_codes"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
 
 
 class UserToken(Base):

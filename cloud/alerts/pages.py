@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from cloud.accounts.secrets import form_token_fits
 from cloud.alerts import service
-from cloud.context import COOKIE, Cloud, Visible, Visitor
+from cloud.context import Cloud, Visible, Visitor, session_cookie
 from cloud.entries.writing import acknowledge, put_aside
 from cloud.farms.service import cooperatives
 from cloud.web.layout import language_of, own_path, page
@@ -54,7 +54,7 @@ def answer_alarm(
     next: Annotated[str, Form(max_length=500)] = "/alarms",  # noqa: A002
 ) -> Response:
     """Answer an alarm and go back to the page that showed it."""
-    if not form_token_fits(cloud.key, request.cookies.get(COOKIE, ""), token):
+    if not form_token_fits(cloud.key, session_cookie(request), token):
         raise HTTPException(403, "the form is over; load the page again")
     if Right.ACKNOWLEDGE not in RIGHTS[visitor.role]:
         raise HTTPException(403, f"role {visitor.role} may not acknowledge")

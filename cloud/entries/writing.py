@@ -11,7 +11,7 @@ from sqlalchemy import select
 from cloud.accounts.secrets import form_token_fits
 from cloud.accounts.service import Principal
 from cloud.alerts.tables import Alarm
-from cloud.context import COOKIE, Context, bearer
+from cloud.context import Context, bearer, session_cookie
 from cloud.entries import service
 from cloud.farms.service import pond as find_pond
 from cloud.farms.tables import Pond
@@ -25,7 +25,7 @@ def require(request: Request, cloud: Context, asker: Principal, right: Right) ->
     if right.value not in asker.rights:  # a token may carry fewer than its person has
         raise HTTPException(403, f"role {asker.role}, or this token of theirs, may not {right}")
     if bearer(request) is None:
-        session = request.cookies.get(COOKIE, "")
+        session = session_cookie(request)
         if not form_token_fits(cloud.key, session, request.headers.get(api.FORM_HEADER, "")):
             raise HTTPException(403, f"send the page's form token in {api.FORM_HEADER}")
 

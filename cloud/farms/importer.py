@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, delete, select
 
-from cloud.accounts.people import PersonError, check_password
+from cloud.accounts.people import INITIAL_DAYS, LONGEST, PersonError, check_password, shortest
 from cloud.accounts.secrets import digest, hash_password, password_fits
 from cloud.accounts.tables import GatewayToken, Role, User
 from cloud.farms.stays import place
@@ -138,7 +138,7 @@ def import_farm(engine: Engine, document: dict[str, Any], base: Path, clock: Clo
         for entry in entries["nodes"]:
             _node(session, entry, now)
         for entry in entries["users"]:
-            _user(session, entry, coops)
+            _user(session, entry, coops, now)
         _check(mistakes, *(entries[section] for section in _SECTIONS[1:]))
         session.commit()
     return {section: len(found) for section, found in entries.items()}
@@ -217,22 +217,24 @@ def _node(session: ScopedSession, entry: Entry, now: float) -> None:
     session.flush()
 
 
-def _usable(password: str, login: str) -> bool:
+def _usable(password: str, login: str, role: str) -> bool:
     try:
-        check_password(password, login)
+        check_password(password, login, role)
     except PersonError:
         return False
     return True
 
 
-def _user(session: ScopedSession, entry: Entry, coops: set[str]) -> None:
+def _user(session: ScopedSession, entry: Entry, coops: set[str], now: float) -> None:
     login = entry.id("login")
     name, role = entry.text("name"), entry.choice("role", tuple(Role))
     language = entry.choice("language", LANGUAGES, DEFAULT)
+    # A first password lets its owner in once, to choose their own, which later imports leave alone.
+    first = "first_password" in entry.fields
     password = entry.take(
-        "password",
-        lambda v: isinstance(v, str) and _usable(v, login),
-        "8 to 1000 characters that are not among those tried first",
+        "first_password" if first else "password",
+        lambda v: isinstance(v, str) and _usable(v, login, role),
+        f"{shortest(role)} to {LONGEST} characters that are not among those tried first",
         secret=True,
     )
     coop = entry.take("cooperative", lambda v: v in coops, "one of " + ", ".join(sorted(coops)), None)
@@ -243,7 +245,8 @@ def _user(session: ScopedSession, entry: Entry, coops: set[str]) -> None:
         return
     user = session.scalar(select(User).where(User.login == login)) or User(login=login, password="")
     user.name, user.role, user.cooperative_id, user.language = name, role, coop, language
-    if not user.password or not password_fits(user.password, password):
+    if not user.password or (not first and not password_fits(user.password, password)):
         user.password = hash_password(password)
+        user.initial_until = int(now) + INITIAL_DAYS * 86_400 if first else None
     session.add(user)
     session.flush()

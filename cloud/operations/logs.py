@@ -87,6 +87,12 @@ class Observed:
                 route = getattr(scope.get("route"), "path", None) or "other"
                 self._metrics.request(scope["method"], route, status, spent)
                 if scope["path"] not in _QUIET:
+                    who = scope.get("state", {}).get("who")  # by number, never by name
                     self._log.info(
-                        "request", method=scope["method"], path=scope["path"], status=status, milliseconds=round(spent * 1000, 1)
+                        "request",
+                        method=scope["method"],
+                        path=scope["path"],
+                        status=status,
+                        milliseconds=round(spent * 1000, 1),
+                        **({"who": who} if who else {}),
                     )

@@ -10,12 +10,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cloud.accounts.secrets import form_token
 from cloud.accounts.service import Principal
-from cloud.context import COOKIE, Context
+from cloud.context import COOKIE, Context, cookie_name, session_cookie
 from cloud.web import texts
 from vuong import i18n
 from vuong.contract.api import RIGHTS, Right
@@ -43,15 +43,25 @@ def static_url(path: str) -> str:
 _templates.globals["static"] = static_url
 
 
-def language_of(request: Request, visitor: Principal | None = None) -> str:
+def language_of(request: Request, visitor: Principal | None = None, own: str | None = None) -> str:
     """Return the language to write in: asked for, chosen before, the person's own, Vietnamese."""
-    choices = (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE), visitor.language if visitor else None)
+    choices = (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE), visitor.language if visitor else own)
     return next((choice for choice in choices if choice in LANGUAGES), DEFAULT)
 
 
 def cookie_options(request: Request) -> dict[str, Any]:
     """Return how every cookie is set: not for scripts, not for other sites, and only encrypted where the page is."""
     return {"httponly": True, "samesite": "lax", "secure": request.url.scheme == "https", "path": "/"}
+
+
+def keep_cookie(request: Request, response: Response, value: str, seconds: int, name: str = COOKIE) -> None:
+    """Give the browser the cookie of a session, or of a step towards one."""
+    response.set_cookie(cookie_name(request, name), value, max_age=seconds, **cookie_options(request))
+
+
+def drop_cookie(request: Request, response: Response, name: str = COOKIE) -> None:
+    """Take it away again."""
+    response.delete_cookie(cookie_name(request, name), **cookie_options(request))
 
 
 def own_path(target: str, default: str = "/ponds") -> str:
@@ -62,15 +72,23 @@ def own_path(target: str, default: str = "/ponds") -> str:
 
 def browser_session(request: Request) -> str:
     """Return what a form token belongs to: the signed-in session, or this browser's visit; empty where there is neither."""
-    return request.cookies.get(COOKIE) or request.cookies.get(VISIT_COOKIE) or ""
+    return session_cookie(request) or request.cookies.get(VISIT_COOKIE) or ""
 
 
 def page(
-    request: Request, cloud: Context, template: str, visitor: Principal | None, *, status: int = 200, **values: object
+    request: Request,
+    cloud: Context,
+    template: str,
+    visitor: Principal | None,
+    *,
+    status: int = 200,
+    own_language: str | None = None,
+    new_session: str | None = None,
+    **values: object,
 ) -> HTMLResponse:
-    """Return a page of `template` in the reader's language."""
-    language = language_of(request, visitor)
-    session = browser_session(request)
+    """Return a page of `template` in the reader's language; its forms belong to the browser's session, or to one that begins with it."""
+    language = language_of(request, visitor, own_language)
+    session = new_session or browser_session(request)
     visit = None
     if not session:
         session = visit = secrets.token_urlsafe(16)

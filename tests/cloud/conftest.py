@@ -22,7 +22,7 @@ import uvicorn
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
-from cloud.accounts import secrets
+from cloud.accounts import secrets, service
 from cloud.app import create_app
 from cloud.context import Context
 from cloud.database import connect, migrate
@@ -153,6 +153,12 @@ def engine(store: Callable[[str], AbstractContextManager[str]]) -> Iterator[Engi
 def clock() -> ManualClock:
     """Give the clock of readings."""
     return ManualClock(NOW)
+
+
+def open_session(engine: Engine, login: str, password: str, now: float, address: str = "") -> str | None:
+    """Return the cookie of a new session of somebody of whom a password is asked and no more, ``None`` where it is wrong."""
+    user = service.authenticate(engine, login, password, address, now)
+    return None if user is None else service.open_session(engine, user, now, "password")
 
 
 @contextmanager

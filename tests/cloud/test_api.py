@@ -122,3 +122,6 @@ def test_health_and_headers(client: httpx.Client) -> None:
     assert "unsafe" not in reply.headers["Content-Security-Policy"]
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["X-Frame-Options"] == "DENY"
+    assert reply.headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in reply.headers["Permissions-Policy"]

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import SWITCHES, chromium
+from tests.cloud.accounts.phone import Phone
 from tests.cloud.batches import NODES, NOW, PASSWORD, TOKENS, alarm, batch, packed, sample
 
 pytestmark = pytest.mark.slow
@@ -57,10 +58,25 @@ name = "Cô Sáu"
 role = "farmer"
 cooperative = "coop-a"
 password = "{PASSWORD}"
+[[users]]
+login = "ba"
+name = "Chú Ba"
+role = "farmer"
+cooperative = "coop-a"
+first_password = "{PASSWORD}"
 """
 
 
-PAGES = ("/ponds", "/ponds/ao-a1", "/alarms", "/cooperatives/coop-a", "/nodes/" + NODES["gw-a"][0], "/gateways/gw-a", "/account")
+PAGES = (
+    "/ponds",
+    "/ponds/ao-a1",
+    "/alarms",
+    "/cooperatives/coop-a",
+    "/nodes/" + NODES["gw-a"][0],
+    "/gateways/gw-a",
+    "/account",
+    "/account/factor",
+)
 
 
 class Cloud:
@@ -241,10 +257,52 @@ def test_the_password_is_changed_by_keyboard(page: Page, cloud: Cloud) -> None:
         page.locator("#present").focus()
         for text in (present, new, new):
             page.keyboard.type(text)
+            page.keyboard.press("Tab")  # to the button that shows what was typed
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.get_by_role("status")).to_have_text("Đã đổi mật khẩu.")
         page.goto(cloud.address + "/account")
+
+
+def test_a_first_password_is_changed_and_a_second_factor_put_on_and_used(page: Page, cloud: Cloud) -> None:
+    own = "một câu chỉ Ba biết"
+
+    def enter(password: str) -> None:
+        page.goto(cloud.address + "/sign-in")
+        page.fill("#login", "ba")
+        page.fill("#password", password)
+        page.click("form.panel button[type=submit]")
+
+    enter(PASSWORD)
+    page.fill("#new", own)
+    expect(page.locator("[data-strength]")).to_contain_text("Rất tốt")
+    page.click(".typed:has(#new) button")
+    assert page.get_attribute("#new", "type") == "text", "shown to who wants to see it"
+    page.fill("#again", own)
+    page.click("form.panel button[type=submit]")
+    page.wait_for_url("**/ponds")
+    page.goto(cloud.address + "/account/factor")
+    page.fill("#present", own)
+    page.click("form.panel button[type=submit]")
+    drawn = "document.querySelector('img.qr').complete && document.querySelector('img.qr').naturalWidth > 100"
+    page.wait_for_function(drawn)
+    page.click("details summary")
+    phone = Phone(page.inner_text("code.secret"), [])
+    page.fill("#code", phone.code(time.time()))
+    page.click("form.panel button[type=submit]")
+    paper = page.locator("ol.codes code").all_inner_texts()
+    assert len(paper) == 10
+    page.click(".account button")
+    enter(own)
+    page.wait_for_url("**/sign-in/step")
+    page.fill("#code", paper[0])
+    page.click("form.panel button[type=submit]")
+    page.wait_for_url("**/ponds")
+    page.goto(cloud.address + "/account")
+    expect(page.locator("body")).to_contain_text("Dùng một mã dự phòng")
+    log = (cloud.folder / "log").read_text()
+    for secret in (own, phone.secret, phone.secret.replace(" ", ""), *paper):
+        assert secret not in log
 
 
 def test_a_new_reading_shows_without_reloading(page: Page, cloud: Cloud) -> None:

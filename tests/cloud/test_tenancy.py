@@ -18,8 +18,19 @@ from starlette.routing import BaseRoute
 
 import cloud
 from cloud.accounts.access import ApiWriter, PageWriter
-from cloud.accounts.service import sign_in as sign_in_as
-from cloud.accounts.tables import Attempt, AuditEntry, GatewayToken, Identity, OidcFlow, SignIn, User, UserToken
+from cloud.accounts.tables import (
+    Attempt,
+    AuditEntry,
+    GatewayToken,
+    Identity,
+    OidcFlow,
+    RecoveryCode,
+    SecondFactor,
+    SignIn,
+    SignInStep,
+    User,
+    UserToken,
+)
 from cloud.alerts.tables import Alarm, NodeStatus
 from cloud.app import create_app
 from cloud.context import Context, records, require_sender, visible
@@ -31,6 +42,7 @@ from cloud.telemetry.rollups import roll_up
 from cloud.telemetry.tables import Daily, Hourly, Latest, Quarantined, Received, Revision, Sample, StaleHour
 from cloud.tenancy import Owned, Scope, ScopedSession, UnscopedError
 from tests.cloud.batches import NODES, NOW, PASSWORD, TOKENS, alarm, batch, sample
+from tests.cloud.conftest import open_session as sign_in_as
 from vuong.contract import api
 
 # What shows nothing of anybody; every other route must go through a scoped session. A new route is not in here.
@@ -41,6 +53,9 @@ OPEN = {
     ("/metrics", "GET"),
     ("/sign-in", "GET"),
     ("/sign-in", "POST"),
+    ("/sign-in/step", "GET"),
+    ("/sign-in/step", "POST"),
+    ("/sign-in/strength", "POST"),
     ("/sign-in/oidc", "GET"),
     ("/sign-in/oidc/return", "GET"),
     ("/sign-out", "POST"),
@@ -115,7 +130,7 @@ def test_a_scoped_session_sees_its_own_rows_only(engine: Engine, table: type[Own
 def test_every_table_is_owned_or_closed_to_scoped_sessions(engine: Engine) -> None:
     assert set(Owned.owned) == set(OWNED)
     with ScopedSession(engine, Scope.of("coop-a")) as session:
-        for table in (SignIn, GatewayToken, UserToken, Attempt, Identity, OidcFlow):
+        for table in (SignIn, SignInStep, SecondFactor, RecoveryCode, GatewayToken, UserToken, Attempt, Identity, OidcFlow):
             with pytest.raises(UnscopedError):
                 session.scalars(select(table))
         for statement in (text("SELECT * FROM ponds"), select(Pond.__table__)):
@@ -238,7 +253,7 @@ def test_a_scoped_session_writes_into_its_coop_only(engine: Engine) -> None:
         assert gone.rowcount == 0  # type: ignore[attr-defined]
         session.rollback()
     foreign = Pond(id="new", name="x", species="vannamei", cooperative_id="coop-b")
-    for row in (foreign, Pond(id="new", name="x", species="vannamei"), SignIn(digest="x", user_id=1, expires=1)):
+    for row in (foreign, Pond(id="new", name="x", species="vannamei"), SignIn(digest="x", user_id=1, expires=1, seen=1)):
         with ScopedSession(engine, own) as session:
             session.add(row)
             with pytest.raises(UnscopedError):

@@ -202,7 +202,7 @@
     const all = await Promise.all(
       [...box.querySelectorAll(".chart")].map(async (figure) => {
         const query = new URLSearchParams({ quantity: figure.dataset.quantity, start, end, points: 1200, language });
-        const response = await fetch(`/api/v1/ponds/${encodeURIComponent(pond)}/readings?${query}`, { credentials: "same-origin" });
+        const response = await fetch(`/api/v1/ponds/${encodeURIComponent(pond)}/readings?${query}`, { headers: { "X-Vuong-Refresh": "1" }, credentials: "same-origin" });
         if (!response.ok) throw new Error(String(response.status));
         return [figure, await response.json()];
       }),

@@ -8,7 +8,7 @@
   let pause = PAUSE;
 
   async function refresh() {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+    const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Vuong-Refresh": "1" }, credentials: "same-origin" });
     if (response.redirected && new URL(response.url).pathname === "/sign-in") {
       location.assign(response.url);
       return;

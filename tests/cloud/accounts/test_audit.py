@@ -13,11 +13,11 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from cloud.accounts import audit, people, tokens
-from cloud.accounts.service import sign_in
 from cloud.accounts.tables import AuditEntry
 from cloud.chain import START, first_break, link
 from cloud.tenancy import Scope
 from tests.cloud.batches import NOW, PASSWORD
+from tests.cloud.conftest import open_session as sign_in
 from vuong.command import main
 
 JSON = st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=5), max_size=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 from sqlalchemy import Engine, select
 
 from cloud.accounts import audit, people
-from cloud.accounts.service import sign_in as open_session
 from cloud.accounts.tables import User, UserToken
 from cloud.schema import metadata
 from tests.cloud.batches import NOW, PASSWORD, alarm, batch, sample
-from vuong.command import main
+from tests.cloud.conftest import open_session
 
 
 def test_a_person_gets_what_is_held_about_them(client: httpx.Client, engine: Engine) -> None:
@@ -73,17 +71,6 @@ def test_a_person_is_forgotten_and_the_record_stays_whole(
         "/api/v1/me/delete", json={"password": "x"}, headers={"Authorization": "Bearer token-of-gateway-a-0123456789"}
     )
     assert gateway.status_code == 403
-
-
-@pytest.fixture
-def run(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Give a function that runs ``vuong cloud …`` on the farm with something on standard input."""
-
-    def call(*words: str, stdin: str = "") -> int:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        return main(["cloud", *words, "--database", engine.url.render_as_string(hide_password=False)])
-
-    return call
 
 
 def test_people_by_command(run: Callable[..., int], engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:

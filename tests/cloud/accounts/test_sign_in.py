@@ -12,12 +12,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine, select, update
 
 from cloud.accounts import attempts, secrets
-from cloud.accounts.service import SESSION_SECONDS, person
-from cloud.accounts.service import sign_in as open_session
+from cloud.accounts.policy import SESSION_SECONDS, Policy
+from cloud.accounts.service import person
 from cloud.accounts.tables import Attempt, GatewayToken, SignIn, User
 from cloud.context import Context
 from tests.cloud.batches import NOW, PASSWORD, TOKENS
-from tests.cloud.conftest import served
+from tests.cloud.conftest import open_session, served
 from vuong.clock import ManualClock
 
 
@@ -136,8 +136,8 @@ def test_an_older_hash_is_made_anew_when_its_owner_signs_in(engine: Engine, monk
 def test_a_session_ends_by_itself(engine: Engine) -> None:
     cookie = open_session(engine, "sau", PASSWORD, NOW)
     assert cookie
-    assert person(engine, cookie, NOW + SESSION_SECONDS - 1)
-    assert person(engine, cookie, NOW + SESSION_SECONDS) is None
+    assert person(engine, cookie, NOW + SESSION_SECONDS - 1, Policy())
+    assert person(engine, cookie, NOW + SESSION_SECONDS, Policy()) is None
 
 
 def test_language_is_the_persons_own_until_they_choose(sign_in: Callable[[str], httpx.Client]) -> None:
@@ -149,11 +149,34 @@ def test_language_is_the_persons_own_until_they_choose(sign_in: Callable[[str], 
 
 def test_the_key_is_kept_beside_the_database_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VUONG_SECRET_KEY", raising=False)
-    key = secrets.secret_key(tmp_path / "cloud.db")
-    assert secrets.secret_key(tmp_path / "cloud.db") == key
+    [key] = secrets.secret_keys(tmp_path / "cloud.db")
+    assert secrets.secret_keys(tmp_path / "cloud.db") == (key,)
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
     with pytest.raises(ValueError, match="VUONG_SECRET_KEY is not set"):
-        secrets.secret_key(None)
+        secrets.secret_keys(None)
     monkeypatch.setenv("VUONG_SECRET_KEY", "short")
     with pytest.raises(ValueError, match="too short"):
-        secrets.secret_key(None)
+        secrets.secret_keys(None)
+
+
+def test_a_key_before_the_one_in_force_still_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VUONG_SECRET_KEY", raising=False)
+    [old] = secrets.secret_keys(tmp_path / "cloud.db")
+    sealed = secrets.Seal(old).close("JBSWY3DPEHPK3PXP", "user:1")
+    assert "JBSWY3DP" not in sealed
+    (tmp_path / "secret.key").write_text("n" * 64 + "\n" + old.decode())
+    keys = secrets.secret_keys(tmp_path / "cloud.db")
+    assert keys == (b"n" * 64, old)
+    assert secrets.Seal(*keys).open(sealed, "user:1") == "JBSWY3DPEHPK3PXP"
+    anew = secrets.Seal(*keys).renew(sealed)
+    assert secrets.Seal(keys[0]).open(anew, "user:1") == "JBSWY3DPEHPK3PXP"
+    monkeypatch.setenv("VUONG_SECRET_KEY", "n" * 64)
+    monkeypatch.setenv("VUONG_SECRET_KEYS_BEFORE", f"{'m' * 64} {old.decode()}")
+    assert secrets.secret_keys(None) == (b"n" * 64, b"m" * 64, old)
+    for key, owner in ((keys[0], "user:1"), (old, "user:2")):
+        with pytest.raises(secrets.SealError):
+            secrets.Seal(key).open(sealed, owner)
+    with pytest.raises(secrets.SealError):
+        secrets.Seal(old).open(sealed[:40] + ("A" if sealed[40] != "A" else "B") + sealed[41:], "user:1")
+    with pytest.raises(secrets.SealError, match="VUONG_SECRET_KEYS_BEFORE"):
+        secrets.Seal(b"n" * 64).renew(sealed)

@@ -157,7 +157,8 @@ def test_managers_create_people_of_their_coop_only(client: httpx.Client) -> None
         assert client.post("/api/v1/people", json=new | wrong, headers=manager).status_code == 422, wrong
     assert client.post("/api/v1/people", json=new, headers=manager).status_code == 201
     assert {row["login"] for row in client.get("/api/v1/people", headers=manager).json()} == {"nam", "bay"}
-    assert enter(client, login="bay", password=new["password"]).status_code == 201
+    refused = enter(client, login="bay", password=new["password"])
+    assert (refused.status_code, "your own password" in refused.text) == (403, True), "the manager knows it"
 
 
 def test_a_browser_writes_over_the_api_with_its_form_token_only(

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
+from cloud.accounts import people
+from cloud.accounts.secrets import password_fits
 from cloud.accounts.service import sender
 from cloud.accounts.tables import User
 from cloud.database import connect
 from cloud.farms.importer import FarmError, import_farm, load
 from cloud.farms.tables import Node, Pond
 from cloud.schema import metadata
-from tests.cloud.batches import FARM, TOKENS
+from tests.cloud.batches import FARM, NOW, TOKENS
+from vuong.clock import ManualClock
 from vuong.command import main
 
 
@@ -71,6 +74,25 @@ MISTAKES: dict[str, tuple[str, int, dict[str, Any], str]] = {
     "bound official": ("users", 2, {"cooperative": "coop-a"}, "sees all co-ops; leave it out"),
     "password": ("users", 0, {"password": "s3cret"}, "users[1].password is not usable"),
 }
+
+
+def test_a_first_password_is_its_owners_to_change_and_later_imports_leave_it_alone(engine: Engine) -> None:
+    farm: dict[str, Any] = {
+        "users": [
+            {"login": "bay", "name": "Chú Bảy", "role": "farmer", "cooperative": "coop-a", "first_password": "tôm thẻ chân"}
+        ]
+    }
+    import_farm(engine, farm, Path(), ManualClock(NOW))
+    assert people.find(engine, "bay").initial_until == NOW + people.INITIAL_DAYS * 86_400
+    people.set_password(engine, "bay", "của riêng tôi", now=NOW, actor="test")
+    farm["users"][0]["name"] = "Chú Bảy Tôm"
+    import_farm(engine, farm, Path(), ManualClock(NOW))
+    bay = people.find(engine, "bay")
+    assert (bay.name, bay.initial_until) == ("Chú Bảy Tôm", None)
+    assert password_fits(bay.password, "của riêng tôi")
+    farm["users"][0] |= {"role": "official", "cooperative": None, "login": "cb", "first_password": "tôm thẻ"}
+    with pytest.raises(FarmError, match="first_password is not usable; give 12 to 128"):
+        import_farm(engine, farm, Path())
 
 
 @pytest.mark.parametrize(("section", "index", "change", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
