@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from cloud.accounts import people
 from cloud.accounts.oidc import OidcError, Provider
 from cloud.context import Context
+from tests.cloud.accounts.phone import enrol, send
 from tests.cloud.conftest import served
 
 pytestmark = pytest.mark.slow
@@ -114,6 +115,11 @@ def test_who_is_linked_comes_in_and_nobody_else(
         assert client.get("/api/v1/me").json()["name"] == "Cô Sáu"
         client.cookies.clear()
         assert back(client, "co-sau", "//evil.example").headers["Location"] == "/ponds"
+        client.cookies.clear()
+        phone = enrol(engine, "sau", time.time())
+        assert back(client, "co-sau").headers["Location"] == "/sign-in/step", "the provider is no way around the second factor"
+        assert client.get("/api/v1/me").status_code == 401
+        assert send(client, "/sign-in/step", code=phone.paper[0]).headers["Location"] == "/alarms"
         client.cookies.clear()
         people.disable(engine, "sau", now=time.time(), actor="test")
         assert back(client, "co-sau").status_code == 403

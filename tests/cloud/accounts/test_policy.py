@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from cloud.accounts import attempts, people
+from cloud.accounts import attempts, factors, people
 from cloud.accounts.policy import SESSION_SECONDS, Policy
 from cloud.accounts.roles import Role
+from cloud.accounts.secrets import digest
 from cloud.accounts.service import authenticate, person, sessions
 from cloud.context import REFRESH_HEADER
+from cloud.database import migrate
 from tests.cloud.accounts.phone import enrol, send
 from tests.cloud.batches import NOW, PASSWORD
 from tests.cloud.conftest import open_session
@@ -178,3 +180,20 @@ def test_how_strong_a_password_is_is_told_to_who_chooses_one(sign_in: SignIn, cl
     while attempts.spend(engine, f"strength:{people.find(engine, 'sau').id}", NOW, limit=120, seconds=60):
         pass
     assert browser.post("/sign-in/strength", data={"password": OWN, "token": token}).status_code == 429
+
+
+def test_who_is_signed_in_stays_so_when_the_cloud_moves_to_second_factors_and_back(empty_engine: Engine) -> None:
+    migrate(empty_engine)
+    migrate(empty_engine, "0011")
+    user = {"id": 1, "login": "sau", "name": "Cô Sáu", "role": "official", "password": "x", "language": "vi"}
+    with empty_engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO users ({', '.join(user)}) VALUES (:{', :'.join(user)})"), user)
+        row = {"digest": digest("cookie"), "expires": NOW + SESSION_SECONDS}
+        connection.execute(text("INSERT INTO sign_ins (digest, user_id, expires) VALUES (:digest, 1, :expires)"), row)
+    migrate(empty_engine)
+    assert person(empty_engine, "cookie", NOW + 1799, Policy())
+    assert factors.state(empty_engine, 1) == (None, 0)
+    migrate(empty_engine, "0011")
+    migrate(empty_engine)
+    assert person(empty_engine, "cookie", NOW + 1799, Policy())
+    assert people.find(empty_engine, "sau").initial_until is None
