@@ -19,11 +19,10 @@ want mkfs.ext4 e2fsprogs
 want nsenter util-linux
 want nft nftables
 want shellcheck shellcheck
-# PostGIS is packaged for each release of the server; which one is known once the server's own is.
-release() {
-  { printf '%s\n' /usr/lib/postgresql/*/bin/initdb; apt-cache depends postgresql 2>/dev/null; } | sed -nE 's#.*postgresql[/-]([0-9]+)(/bin/initdb)?$#\1#p' | head -1
-}
-compgen -G "/usr/share/postgresql/*/extension/postgis.control" >/dev/null || missing+=(postgis)
+# PostGIS is packaged for each release of the server: for the newest that is here (the tests start that one), or else the one that is about to come.
+installed() { printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sed -nE 's#.*/([0-9]+)/bin/initdb$#\1#p' | sort -n | tail -1; }
+coming() { apt-cache depends postgresql | sed -nE 's#.*Depends: postgresql-([0-9]+)$#\1#p' | head -1; }
+[[ -f /usr/share/postgresql/$(installed)/extension/postgis.control ]] || missing+=(postgis)
 if ((${#missing[@]})); then
   if ! command -v apt-get >/dev/null; then
     as_root=none
@@ -39,7 +38,8 @@ if ((${#missing[@]})); then
   else
     echo "installing ${missing[*]}"
     $as_root apt-get -qq update
-    missing=("${missing[@]/#postgis/postgresql-$(release)-postgis-3}")
+    release=$(installed)
+    missing=("${missing[@]/#postgis/postgresql-${release:-$(coming)}-postgis-3}")
     DEBIAN_FRONTEND=noninteractive $as_root apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null || {
       printf '\n*** apt could not install %s ***\n\n' "${missing[*]}" >&2
       exit 1

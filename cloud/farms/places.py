@@ -42,13 +42,14 @@ def units_at(session: ScopedSession, longitude: float, latitude: float, day: str
 
 
 def ponds_in(session: ScopedSession, unit: Unit) -> list[Pond]:
-    """Return the ponds that the session sees whose point lies in a unit, none where the unit has no outline."""
+    """Return the ponds that the session sees whose point lies in a unit, none where the unit has no outline; without their own outlines."""
     if unit.west is None or unit.south is None or unit.east is None or unit.north is None:
         return []
+    statement = select(Pond).options(defer(Pond.polygon), defer(Pond.limits))
     if asked_by_shape(session):
         shape = select(_UNIT).select_from(Unit).where(Unit.id == unit.id).scalar_subquery()
-        return _ordered(session, select(Pond).where(func.ST_Covers(shape, _POINT)))
-    statement = select(Pond).where(Pond.longitude.between(unit.west, unit.east), Pond.latitude.between(unit.south, unit.north))
+        return _ordered(session, statement.where(func.ST_Covers(shape, _POINT)))
+    statement = statement.where(Pond.longitude.between(unit.west, unit.east), Pond.latitude.between(unit.south, unit.north))
     ponds, shape = _ordered(session, statement), shape_of(unit.geometry or {})
     shapely.prepare(shape)
     held = shapely.covers(shape, shapely.points([(pond.longitude, pond.latitude) for pond in ponds])) if ponds else ()

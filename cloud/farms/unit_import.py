@@ -104,8 +104,8 @@ def _geometries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             properties = feature.get("properties") or {}
             code = feature.get("id") or properties.get("level2_id") or properties.get("code")
             geometry = _without_slivers(feature["geometry"])
-            shape = shape_of(geometry)
-            if not isinstance(code, str) or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
+            empty = shape_of(geometry).is_empty
+            if not isinstance(code, str) or empty or geometry["type"] not in {"Polygon", "MultiPolygon"}:
                 yield f"(no code or no outline: {properties})", geometry  # told, and the rest goes on
                 continue
             yield code, geometry

@@ -161,6 +161,9 @@ def test_a_wrong_file_is_told_and_changes_nothing(filled: Engine, folder: Path, 
             unit_import.import_list(filled, bad, before=False)
         with pytest.raises(unit_import.UnitError):
             unit_import.import_outlines(filled, bad, level="province", before=False)
+    for point in ({"type": "Point", "coordinates": [105, 9]}, {"type": "Feature", "geometry": box(105, 106)}):
+        bad.write_text(features({"id": "92", "geometry": point}))  # no area: told, and nothing is stored
+        assert unit_import.import_outlines(filled, bad, level="province", before=False) == (0, ["(no code or no outline: {})"])
     with pytest.raises(unit_import.UnitError, match="cannot be read"):
         unit_import.import_list(filled, folder / "nowhere.json", before=False)
     with ScopedSession(filled, Scope.everything()) as session:
