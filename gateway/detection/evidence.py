@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from math import sqrt
 from typing import Final
 
 from gateway.detection import settings as s
@@ -79,11 +80,12 @@ class Usual(Remembered):
             level = levels[kind]
             if level <= 0.0:
                 continue
-            ratio = evidence[kind] / (factors[kind] * level)
+            # of excursions and bursts the root: a level that is high by rounding to a coarse resolution is seldom passed by far
+            ratio = evidence[kind] / (factors[kind] * (sqrt(level) if kind in _BRIEF else level))
             if ratio <= score and ratio <= 1.0:
                 continue
-            if kind == 1 and others > s.OTHERS:
-                ratio /= min((others / s.OTHERS) ** s.OTHERS_WEIGHT, s.OTHERS_MOST)
+            if kind == 1:
+                ratio /= (1.0 + others) ** s.OTHERS_WEIGHT
             if (kind == 3 and not long_run) or (excused and kind not in _WHOLE) or (kind == 0 and was_flat):
                 continue
             score = max(score, ratio)

@@ -49,7 +49,7 @@ class Repeats(Remembered):
         lately, by_hour = self.lately, self.by_hour
         if equal:
             self.run += 1
-            often = lately if lately > by_hour[hour] else by_hour[hour]
+            often = by_hour[hour] + s.REPEAT_LATELY * (lately - by_hour[hour])
             self.stuck += _LOG_LOW if often < 0.03 else _LOG_HIGH if often > 0.97 else -log(often)
         else:
             self.run, self.stuck = 0, 0.0

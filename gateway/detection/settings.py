@@ -29,15 +29,15 @@ LEARNING: Final = 0.0086
 # The usual level of each evidence: risen by GROWTH when passed, and falling so that this happens about once in EVERY days.
 # Days: of a step, an excursion, a burst, a run of equal values, a hold, a movement together. Excursions and bursts are counted often and
 # their factors are larger: a level that is passed once a month would be set by the faults themselves where a probe has one a week.
-EVERY: Final = (14.9, 2.0, 4.0, 11.6, 15.2, 15.2)
+EVERY: Final = (14.9, 2.0, 4.0, 8.0, 15.2, 15.2)
 GROWTH: Final = 0.0627
 CLUSTER_HOURS: Final = 1.5  # passes within this time are one
 FAR: Final = (
     1.2  # a step, a run, a hold this far beyond its threshold is not usual and teaches nothing; the others teach at any size
 )
 
-# How many times its usual level an evidence must reach.
-FACTORS: Final = (2.34, 2.9, 2.8, 1.31, 2.09, 2.29)
+# How many times its usual level (of an excursion and a burst: times the root of it) an evidence must reach.
+FACTORS: Final = (2.34, 3.35, 1.8, 1.4, 2.09, 2.29)
 # Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and bursts need more proof.
 PULSES: Final[dict[int, dict[str, float]]] = {
     1: {"conductivity": 6.9, "salinity": 6.9, "turbidity": 3.6},
@@ -47,9 +47,7 @@ FLOORS: Final = (2.0, 1.23, 0.36, 3.0, 6.94, 0.7)  # lowest usual level of each
 CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
 
 # Water that moves moves several quantities: an excursion needs the more proof, the larger that of another quantity in the same values is.
-OTHERS: Final = 0.47  # excursion of another quantity, over its usual level, from which it counts
-OTHERS_WEIGHT: Final = 0.79
-OTHERS_MOST: Final = 4.0
+OTHERS_WEIGHT: Final = 0.8
 
 SALTS: Final = frozenset({"conductivity", "salinity"})
 
@@ -60,6 +58,7 @@ RISE: Final = 1.95
 STUCK_HOURS: Final = 3.7  # shortest run of equal values that is looked at
 REPEAT_MEMORY: Final = 44.2  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
+REPEAT_LATELY: Final = 1 / 3  # weight of the one lately; the hour has the rest
 LEARNABLE_RUN: Final = 8  # a longer run of equal values teaches nothing
 
 # Together.
