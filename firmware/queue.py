@@ -46,6 +46,12 @@ def _without(old: "array[int]", i: int) -> "array[int]":
     return array("I", [old[k] for k in range(len(old)) if k != i])
 
 
+def _file_system(folder: str) -> int:
+    """Return the size of the file system in which a folder lies or will lie, B."""
+    found = os.statvfs(folder.rpartition("/")[0] or "/")
+    return found[1] * found[2]
+
+
 class FlashQueue:
     """Samples on flash in the order in which they were taken.
 
@@ -53,7 +59,7 @@ class FlashQueue:
     ----------
     folder : made where it is missing
     segment_bytes : size of one file; one flash block
-    max_bytes : size of all files together
+    max_bytes : size of all files together; by default 1 MiB, or three quarters of the file system where that is less
     max_boots : how many cold starts may have samples here at once; it bounds the memory that the table needs
 
     Attributes
@@ -62,7 +68,9 @@ class FlashQueue:
     corrupt : bytes that were skipped because no sound record was found in them
     """
 
-    def __init__(self, folder: str, *, segment_bytes: int = 4096, max_bytes: int = 1048576, max_boots: int = 64) -> None:
+    def __init__(self, folder: str, *, segment_bytes: int = 4096, max_bytes: int = 0, max_boots: int = 64) -> None:
+        if not max_bytes:
+            max_bytes = min(1048576, _file_system(folder) * 3 // 4)
         if segment_bytes < 256 or max_bytes < 2 * segment_bytes:
             raise ValueError(
                 f"segment_bytes {segment_bytes}, max_bytes {max_bytes}: give a segment of at least 256 and room for two"

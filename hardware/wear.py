@@ -1,8 +1,9 @@
 # ruff: noqa: T201 - it prints
-"""How long the flash lasts and how much it holds: the node's queue on LittleFS on a 2 MB partition, measured.
+"""How long the flash lasts and how much it holds: the node's queue on LittleFS in the partition ``vfs`` of a 4 MB part, measured.
 
-Runs under MicroPython: ``MICROPYPATH=.:.frozen .micropython/micropython -X heapsize=8M hardware/wear.py [SAMPLES]``. It stores SAMPLES samples of
-four quantities (default 11,520: 120 days at 15 min), once with the link up (each acknowledged) and once with none, and counts erases.
+Runs under MicroPython: ``MICROPYPATH=.:.frozen .micropython/micropython -X heapsize=8M hardware/wear.py [SAMPLES [BLOCKS]]``. It stores SAMPLES
+samples of four quantities (default 11,520: 120 days at 15 min), once with the link up (each acknowledged) and once with none, and counts erases.
+BLOCKS: 448 (default) with MicroPython's ordinary file, 176 with the one that has two applications.
 
 Endurance: 100,000 erases a block is what makers of SPI NOR flash guarantee (Winbond W25Q32JV data sheet, features). LittleFS levels wear dynamically:
 the mean over all blocks is the estimate, the worst block is printed beside it.
@@ -16,19 +17,19 @@ from firmware.queue import FlashQueue
 from hardware.flash import Flash
 
 ENDURANCE = 100000
-BLOCKS = 512  # 0x200000 to the end of a 4 MB part, where MicroPython 1.26 and later put the file system
+BLOCKS = 448  # 0x240000 to the end of a 4 MB part: provisioning/image/layout.py
 A_DAY = 96
 VALUES = {"temperature": 2874, "do": 512, "ph": 780, "salinity": 1520}
 
 
-def measure(samples: int, acknowledged: bool) -> "tuple[Flash, FlashQueue]":
+def measure(samples: int, acknowledged: bool, blocks: int) -> "tuple[Flash, FlashQueue]":
     """Store `samples` samples on a fresh chip; return both."""
-    flash = Flash(BLOCKS)
+    flash = Flash(blocks)
     vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash), "/flash")
     queue = FlashQueue("/flash/queue")
     queue.begin(7)
-    flash.erases = [0] * BLOCKS
+    flash.erases = [0] * blocks
     for seq in range(1, samples + 1):
         queue.append(7, seq, seq * 900, 1790000000 + seq * 900, VALUES)
         if acknowledged:
@@ -37,12 +38,12 @@ def measure(samples: int, acknowledged: bool) -> "tuple[Flash, FlashQueue]":
     return flash, queue
 
 
-def report(samples: int) -> None:
+def report(samples: int, blocks: int) -> None:
     """Print capacity and life."""
     for acknowledged in (True, False):
-        flash, queue = measure(samples, acknowledged)
+        flash, queue = measure(samples, acknowledged, blocks)
         held, total = queue.held(), sum(flash.erases)
-        mean, worst = total / BLOCKS, max(flash.erases)
+        mean, worst = total / blocks, max(flash.erases)
         print("link up" if acknowledged else "no link")
         print("  samples stored", samples, "held", held, "given up", queue.dropped)
         print("  erases a sample", total / samples)
@@ -53,4 +54,4 @@ def report(samples: int) -> None:
 
 
 if __name__ == "__main__":
-    report(int(sys.argv[1]) if len(sys.argv) > 1 else 11520)
+    report(int(sys.argv[1]) if len(sys.argv) > 1 else 11520, int(sys.argv[2]) if len(sys.argv) > 2 else BLOCKS)

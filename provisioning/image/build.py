@@ -94,15 +94,10 @@ def compiled() -> dict[str, bytes]:
 
 @cache
 def recovery() -> dict[str, bytes]:
-    """Return the modules that start the program, as byte code; they are made for themselves, because each update brings other ones beside them."""
+    """Return the modules that start the program, as byte code; not made smaller, for ``boot.py`` finds them by their names and drops them."""
     from firmware.build import ROOT  # noqa: PLC0415 (as above)
-    from firmware.shorten import shorten  # noqa: PLC0415
 
-    sources = {
-        name.replace("/", ".").removesuffix(".__init__"): (ROOT / f"{name}.py").read_text(encoding="utf-8") for name in RECOVERY
-    }
-    made = zip(RECOVERY, shorten(sources, {}).values(), strict=True)
-    return {name: _cross(PurePosixPath(name).name, source, "-O3") for name, source in made}
+    return {name: _cross(PurePosixPath(name).name, (ROOT / f"{name}.py").read_text(encoding="utf-8"), "-O3") for name in RECOVERY}
 
 
 def identity_files(folder: Path) -> dict[str, bytes]:

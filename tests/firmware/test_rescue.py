@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from firmware.bootguard import FAILED_BOOTS
+from provisioning.image.layout import HALF
 
 from .boards import compiled
 from .conftest import Broker, Gateway
-from .test_life import HEAP, NODE, RESTARTED, SLEPT, Board, commander, described, flashed, packed
+from .test_life import HEAP, NODE, RESTARTED, ROOM, SLEPT, Board, commander, described, flashed, packed
 from .test_micropython import MICROPYTHON
 from .test_update import PIECE, manifest
 
@@ -78,6 +79,27 @@ async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_upda
     assert board.most["safe mode"] < HEAP
     assert len(gateway.samples) == 2
     assert board.read("crash.json") is None
+
+
+async def test_a_half_that_cannot_be_mounted_is_left_for_the_other(
+    modules: dict[str, bytes], tmp_path: Path, broker: Broker
+) -> None:
+    flash = bytearray(flashed(modules, described(broker.port)))
+    program = packed(modules, "0.2.0")
+    flash[ROOM.rom + HALF : ROOM.rom + HALF + len(program)] = program
+    flash[ROOM.rom : ROOM.rom + 4096] = b"\xff" * 4096
+    board, gateway = Board(tmp_path, bytes(flash)), Gateway(NODE)
+    board.wifi(there=True)
+    async with gateway.on(broker.port):
+        code, out = await board.start()
+    assert code == SLEPT, out
+    assert gateway.statuses[-1]["firmware"] == "0.2.0"
+    assert board.read("slots.json") == {"active": "b", "taken_back": "a"}
+    flash[ROOM.rom : ROOM.offset] = b"\xff" * (ROOM.offset - ROOM.rom)
+    board.flash.write_bytes(flash)
+    code, out = await board.start()
+    assert code == RESTARTED, out
+    assert 'VUONG {"parts": {"program": "neither half of the flash holds one' in out
 
 
 async def test_a_damaged_description_is_replaced_by_the_last_good_one(

@@ -73,11 +73,6 @@ def test_the_partition_table_is_extended(entries: list[Partition], flash: int, e
     assert rom.offset >= max(entry.end for entry in entries)
 
 
-def test_a_month_of_readings_fits_into_the_smallest_layout() -> None:
-    """Four quantities every 15 min for 30 days: tests/firmware/test_flash.py stores 11,520 such samples in 256 segments of a block each."""
-    assert layout.known("ota", 4 * MIB).blocks * 11_520 / 256 > 1.5 * 30 * 96
-
-
 @pytest.mark.parametrize(
     ("table", "flash", "failure"),
     [

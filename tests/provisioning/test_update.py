@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from firmware.ed25519 import verify
 from firmware.update import signed_text
 from provisioning.authority import create, unlock
-from provisioning.link.update import package, version_here
+from provisioning.failure import Failure
+from provisioning.link.update import Package, package, send, version_here
 from provisioning.workspace import Workspace
 from tests.provisioning.conftest import Vuong
 from tests.provisioning.micropython import needs_micropython
@@ -50,6 +52,31 @@ def test_a_package_is_signed_with_a_key_that_outlives_the_call(tmp_path: Path) -
 def test_a_wrong_call_is_named(vuong: Vuong, words: tuple[str, ...], failure: str) -> None:
     done = vuong("node", "update", *words, "--json")
     assert (done.code, done.json["failure"]) == (2, failure)
+
+
+class Earlier:
+    """A node that an earlier Vuông flashed, with its program in folders: over the air it does not say what it takes; by cable it lacks the slot."""
+
+    node, remote = NODE, True
+
+    def __init__(self, *, cable: bool) -> None:
+        self._cable, self.asked = cable, 0
+
+    async def ask(self, do: str, patience: float = 0.0, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+        self.asked += 1
+        if self._cable:
+            raise Failure("node_old", node=NODE, command="ImportError: can't import name RomSlot")
+        return {"id": 1, "want": 0}
+
+
+@pytest.mark.parametrize("cable", [False, True])
+async def test_a_node_of_an_earlier_vuong_is_to_be_flashed_once(cable: bool) -> None:
+    line = Earlier(cable=cable)
+    with pytest.raises(Failure) as refused:
+        await send(line, Package("1.2.3", b"program", {}), lambda _done, _total: None)
+    assert refused.value.key == "update_folders"
+    assert line.asked == 1  # not a byte was sent
+    assert "vuong node flash" in refused.value.remedy("en")
 
 
 @pytest.fixture
