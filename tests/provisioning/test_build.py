@@ -109,6 +109,7 @@ def test_a_partition_table_is_read_as_it_was_written(entries: list[Partition]) -
     assert layout.read_table(layout.write_table(entries)) == entries
 
 
+@pytest.mark.slow
 def test_command_writes_the_image_and_says_what_is_left(vuong: Vuong, tmp_path: Path) -> None:
     first = vuong("node", "build", "--out", tmp_path / "one.image", "--json")
     second = vuong("node", "build", "--out", tmp_path / "two.image", "--json")
@@ -136,6 +137,7 @@ def test_failures_have_a_sentence_and_a_remedy(vuong: Vuong, arguments: tuple[st
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 @needs_micropython
 @pytest.mark.parametrize("name", ["standard", "ota"])
 def test_the_real_micropython_boots_it(tmp_path: Path, name: str) -> None:
