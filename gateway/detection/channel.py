@@ -18,7 +18,7 @@ the faulty probe.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 
 from gateway.detection import settings as s
 from gateway.detection.evidence import Evidence, Usual
@@ -238,8 +238,9 @@ class Channel(Remembered):
         found: Evidence | None = None
         score, step_found = 0.0, False
         if self.count > s.WARM_UP_DAYS * per:
-            long_run = runs.run * interval >= s.STUCK_HOURS * s.HOUR
-            found, score = usual.weigh(evidence, others, long_run=long_run, excused=excused, was_flat=self.was_flat)
+            hours = runs.run * interval / s.HOUR
+            proof = 1.0 if hours >= s.STUCK_HOURS else s.SHORT_RUN_PROOF if hours >= s.SHORT_RUN_HOURS else inf
+            found, score = usual.weigh(evidence, others, run_proof=proof, excused=excused, was_flat=self.was_flat)
             step_found = usual.jumped
             if self.value <= self.floor and not self.bad and self.step > s.TO_THE_FLOOR * usual.levels[0] > 0.0:
                 found, score, step_found = Evidence.FLOOR if found is None else found, max(score, 1.0), True

@@ -60,7 +60,7 @@ class Usual(Remembered):
         self.jumped = False
 
     def weigh(
-        self, evidence: tuple[float, ...], others: float, *, long_run: bool, excused: bool, was_flat: bool
+        self, evidence: tuple[float, ...], others: float, *, run_proof: float, excused: bool, was_flat: bool
     ) -> tuple[Evidence | None, float]:
         """Compare every evidence with its threshold; return the first kind that passed, and the largest evidence over its threshold.
 
@@ -68,7 +68,7 @@ class Usual(Remembered):
         ----------
         evidence : by kind
         others : the largest excursion of another quantity in the same values, over its usual level: water that moves moves several
-        long_run : the run of equal values is long enough to be looked at
+        run_proof : how many times its threshold a run of equal values must reach, the more the shorter it is
         excused : another probe agrees with this one that the water did move
         was_flat : the last value was found to be stuck
         """
@@ -86,7 +86,9 @@ class Usual(Remembered):
                 continue
             if kind == 1:
                 ratio /= (1.0 + others) ** s.OTHERS_WEIGHT
-            if (kind == 3 and not long_run) or (excused and kind not in _WHOLE) or (kind == 0 and was_flat):
+            elif kind == 3:
+                ratio /= run_proof
+            if (excused and kind not in _WHOLE) or (kind == 0 and was_flat):
                 continue
             score = max(score, ratio)
             if ratio > 1.0:

@@ -40,7 +40,7 @@ FAR: Final = (
 FACTORS: Final = (2.34, 3.35, 1.8, 1.4, 2.09, 2.29)
 # Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and bursts need more proof.
 PULSES: Final[dict[int, dict[str, float]]] = {
-    1: {"conductivity": 6.9, "salinity": 6.9, "turbidity": 3.6},
+    1: {"conductivity": 4.5, "salinity": 4.5, "turbidity": 5.5},
     2: {"conductivity": 2.0, "salinity": 2.0, "turbidity": 2.0},
 }
 FLOORS: Final = (2.0, 1.23, 0.36, 3.0, 6.94, 0.7)  # lowest usual level of each
@@ -55,7 +55,9 @@ SALTS: Final = frozenset({"conductivity", "salinity"})
 RISE: Final = 1.95
 
 # Stuck.
-STUCK_HOURS: Final = 3.7  # shortest run of equal values that is looked at
+STUCK_HOURS: Final = 3.7  # run of equal values that is looked at with no more proof than its threshold
+SHORT_RUN_HOURS: Final = 2.5  # shortest run that is looked at
+SHORT_RUN_PROOF: Final = 1.8  # times the threshold that it must reach
 REPEAT_MEMORY: Final = 44.2  # samples over which the share of repeated values is taken
 REPEAT_MEMORY_HOUR: Final = 34.0  # the same for one hour of the day
 REPEAT_LATELY: Final = 1 / 3  # weight of the one lately; the hour has the rest
