@@ -27,6 +27,7 @@ from cloud.operations.commands import add_work_options, work_of
 from cloud.operations.jobs import embedded
 from cloud.operations.logs import configure
 from cloud.operations.reception import PatientProtocol, Reception
+from cloud.system import commands as system_commands
 from vuong.clock import parse
 from vuong.command import CommandError
 
@@ -73,6 +74,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     bring.set_defaults(run=_import)
     accounts_commands.register(own, shared, _store)
     farm_commands.register(own, shared, _store)
+    system_commands.register(own)
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need of the system: Mosquitto, PostgreSQL with PostGIS, Patroni and etcd, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
+# What the tests need of the system: Mosquitto, nginx, PostgreSQL with PostGIS, Patroni and etcd, Chromium, systemd's tools, and MicroPython in a private folder of this checkout.
 # Where it cannot install (no Debian, no root), it says loudly what will be left out; those tests then skip and name the same reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,7 @@ want mkfs.ext4 e2fsprogs
 want nsenter util-linux
 want nft nftables
 want shellcheck shellcheck
+want nginx nginx-light
 # PostGIS is packaged for each release of the server: for the newest that is here (the tests start that one), or else the one that is about to come.
 installed() { printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sed -nE 's#.*/([0-9]+)/bin/initdb$#\1#p' | sort -n | tail -1; }
 coming() { apt-cache depends postgresql | sed -nE 's#.*Depends: postgresql-([0-9]+)$#\1#p' | head -1; }
