@@ -65,12 +65,18 @@ def described(port: int, **more: Any) -> bytes:  # noqa: ANN401 (as in config.js
     return json.dumps(config | more).encode()
 
 
-def flashed(modules: dict[str, bytes], config: bytes, certificates: Path | None = None) -> bytes:
+def flashed(
+    modules: dict[str, bytes],
+    config: bytes,
+    certificates: Path | None = None,
+    entries: tuple[layout.Partition, ...] = firmware_files.STANDARD,
+) -> bytes:
     """Return a flash as ``vuong node flash`` writes it (`written` is the proof), with certificates out of a folder."""
+    room = ROOM if entries is firmware_files.STANDARD else layout.known("ota", 4 * layout.MIB)
     files = build.contents(None) | {"config.json": config}
     if certificates:
         files |= {f"tls/{name}": (certificates / name).read_bytes() for name in ("ca.der", "node.der", "node.key")}
-    return firmware_files.flash(build.pack(files, build.program(modules), ROOM))
+    return firmware_files.flash(build.pack(files, build.program(modules), room), entries)
 
 
 class Board:
@@ -169,13 +175,18 @@ async def update(board: Board, gateway: Gateway, port: int, content: bytes, vers
         boot = asyncio.create_task(boots())
         while len(gateway.statuses) == statuses and not boot.done():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        reply = await ask("update", manifest=offer)
-        while "want" in reply:
-            at = reply["want"]
-            reply = await ask("piece", offset=at, data=base64.b64encode(content[at : at + PIECE]).decode())
-        assert reply.get("installed") == version, reply
+        await send(ask, content, offer)
         assert (await ask("restart"))["restarting"]
         return await boot
+
+
+async def send(ask: Any, content: bytes, offer: dict[str, Any]) -> None:  # noqa: ANN401 (of `commander`)
+    """Send an update as long as the node wants more of it."""
+    reply = await ask("update", manifest=offer)
+    while "want" in reply:
+        at = reply["want"]
+        reply = await ask("piece", offset=at, data=base64.b64encode(content[at : at + PIECE]).decode())
+    assert reply.get("installed") == offer["version"], reply
 
 
 def packed(modules: dict[str, bytes], version: str, *, broken: bool = False) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import pytest
 
 from firmware.bootguard import FAILED_BOOTS
 from provisioning.image.layout import HALF
+from tests.provisioning.firmware_files import OTA
 
 from .boards import compiled
 from .conftest import Broker, Gateway
-from .test_life import HEAP, NODE, RESTARTED, ROOM, SLEPT, Board, commander, described, flashed, packed
+from .test_life import HEAP, NODE, RESTARTED, ROOM, SLEPT, Board, commander, configure, described, flashed, packed, send, update
 from .test_micropython import MICROPYTHON
-from .test_update import PIECE, manifest
+from .test_update import manifest
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,11 +62,7 @@ async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_upda
             assert gateway.statuses[-1]["probes"] == {"safe mode": "after repeated failed starts"}
             assert reason in str(gateway.statuses[-1]["crash"])
             assert "known are piece, restart, update" in (await ask("sample"))["error"]
-            reply = await ask("update", manifest=manifest(content))
-            while "want" in reply:
-                at = reply["want"]
-                reply = await ask("piece", offset=at, data=base64.b64encode(content[at : at + PIECE]).decode())
-            assert reply.get("installed") == "0.2.0", reply
+            await send(ask, content, manifest(content))
             assert (await ask("restart"))["restarting"]
             code, out = await boot
             assert code == RESTARTED, out
@@ -79,6 +76,21 @@ async def test_a_node_that_fails_at_every_boot_ends_in_safe_mode_and_can_be_upda
     assert board.most["safe mode"] < HEAP
     assert len(gateway.samples) == 2
     assert board.read("crash.json") is None
+
+
+async def test_a_whole_image_goes_into_the_other_application(modules: dict[str, bytes], tmp_path: Path, broker: Broker) -> None:
+    """``update: image``: what the boot loader does with it then is tested in test_update.py."""
+    board, gateway = Board(tmp_path, flashed(modules, described(broker.port, update="image"), entries=OTA)), Gateway(NODE)
+    board.wifi(there=True)
+    content = b"\xe9" + bytes(range(256)) * 40
+    async with gateway.on(broker.port):
+        assert (await board.start())[0] == SLEPT
+        await configure(broker.port, version=1, awake_for=60)
+        code, out = await update(board, gateway, broker.port, content, "0.2.0")
+        assert code == RESTARTED, out
+    assert json.loads((tmp_path / "otadata").read_text()) == {"boot": 1, "running": 0, "states": ["valid", "new"]}
+    assert board.flash.read_bytes()[OTA[-1].offset :].startswith(content)
+    assert board.most["update"] < HEAP
 
 
 async def test_a_half_that_cannot_be_mounted_is_left_for_the_other(
