@@ -165,6 +165,7 @@ def test_who_sees_all_has_twelve_characters(engine: Engine, role: str) -> None:
         people.set_password(engine, "canbo", "cá lóc kho", now=NOW, actor="test")
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # zxcvbn does not depend on it
 def test_how_strong_a_password_is_is_told_to_who_chooses_one(sign_in: SignIn, client: httpx.Client, engine: Engine) -> None:
     assert client.post("/sign-in/strength", data={"password": OWN}).status_code == 401
     browser = sign_in("sau")
