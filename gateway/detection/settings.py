@@ -37,11 +37,11 @@ FAR: Final = (
 )
 
 # How many times its usual level (of an excursion and a burst: times the root of it) an evidence must reach.
-FACTORS: Final = (2.34, 3.35, 1.8, 1.4, 2.09, 2.29)
+FACTORS: Final = (2.34, 3.35, 1.65, 1.4, 2.09, 2.29)
 # Salts and particles come in pulses (a shower, a front on the canal, stirred mud): their excursions and bursts need more proof.
 PULSES: Final[dict[int, dict[str, float]]] = {
     1: {"conductivity": 4.5, "salinity": 4.5, "turbidity": 5.5},
-    2: {"conductivity": 2.0, "salinity": 2.0, "turbidity": 2.0},
+    2: {"conductivity": 1.7, "salinity": 1.7, "turbidity": 2.2},
 }
 FLOORS: Final = (2.0, 1.23, 0.36, 3.0, 6.94, 0.7)  # lowest usual level of each
 CAPS: Final = (12.0, 12.0, 12.0, 16.0, 16.0, 16.0)  # highest usual level of each after the warm-up
