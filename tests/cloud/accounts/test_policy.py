@@ -130,6 +130,7 @@ def test_a_password_that_somebody_else_chose_is_changed_at_the_first_sign_in(cli
     assert client.post("/api/v1/devices", json=app | {"password": OWN}).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_password_that_nobody_used_is_over_after_a_week(client: httpx.Client, engine: Engine, wall: ManualClock) -> None:
     add(engine)
     week = people.INITIAL_DAYS * 86_400
@@ -141,6 +142,7 @@ def test_a_password_that_nobody_used_is_over_after_a_week(client: httpx.Client, 
     assert enter(client, password="mật khẩu thứ hai").headers["Location"] == "/sign-in/step"
 
 
+@pytest.mark.slow
 def test_code_password_and_enrolment_follow_one_another(client: httpx.Client, engine: Engine) -> None:
     add(engine, "quantri", "administrator", None)
     phone = enrol(engine, "quantri", NOW - 3600)

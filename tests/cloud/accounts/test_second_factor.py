@@ -102,6 +102,7 @@ def test_the_code_is_asked_after_the_password_and_only_then_is_there_a_session(c
         assert thief.post("/sign-in/step", data={"code": phone.code(NOW + 30)}).headers["Location"] == "/sign-in"
 
 
+@pytest.mark.slow
 def test_a_step_needs_its_own_form_and_ends_by_itself(client: httpx.Client, phone: Phone, at: At) -> None:
     enter(client)
     assert client.post("/sign-in/step", data={"code": phone.code(NOW), "token": "x"}).status_code == 403
@@ -127,6 +128,7 @@ def test_guessing_codes_locks_as_guessing_passwords_does(client: httpx.Client, e
     assert send(client, "/sign-in/step", code=phone.code(NOW)).status_code == 303
 
 
+@pytest.mark.slow
 def test_a_recovery_code_stands_in_once(client: httpx.Client, engine: Engine, phone: Phone) -> None:
     assert len(set(phone.paper)) == factors.RECOVERY_CODES
     assert all(len(code.replace(" ", "")) * 5 >= 112 for code in phone.paper)
@@ -151,6 +153,7 @@ def test_an_app_is_asked_for_the_code_as_a_browser_is(client: httpx.Client, phon
     assert ask(code=phone.paper[0]).status_code == 201
 
 
+@pytest.mark.slow
 def test_one_puts_it_on_and_everything_that_was_open_ends(
     sign_in: Callable[[str], httpx.Client], client: httpx.Client, engine: Engine
 ) -> None:
@@ -175,6 +178,7 @@ def test_one_puts_it_on_and_everything_that_was_open_ends(
     assert actions(engine)[-2:] == ["factor.enrolled", "sign_in"]
 
 
+@pytest.mark.slow
 def test_one_renews_the_codes_and_turns_it_off_with_password_and_code(client: httpx.Client, engine: Engine, phone: Phone) -> None:
     enter(client)
     send(client, "/sign-in/step", code=phone.code(NOW - 30))
@@ -211,6 +215,7 @@ def test_an_administrator_does_not_come_in_without_one(client: httpx.Client, eng
     assert factors.state(engine, number(engine, administrator))[0] == NOW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", [frozenset(), frozenset({Role.OFFICIAL, Role.ADMINISTRATOR})])
 def test_who_needs_one_is_a_setting(at: At, administrator: str, roles: frozenset[Role]) -> None:
     for login, role in ((administrator, Role.ADMINISTRATOR), ("canbo", Role.OFFICIAL), ("sau", Role.FARMER)):
@@ -263,6 +268,7 @@ def test_under_another_key_no_code_fits_but_a_recovery_code_and_a_new_key_takes_
     assert run("user", "reseal") == 2
 
 
+@pytest.mark.slow
 def test_a_lost_phone_is_reset_by_command(
     client: httpx.Client, engine: Engine, phone: Phone, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
