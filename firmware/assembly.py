@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Spec = dict[str, Any]
 
+__all__ = ["KINDS", "Buses", "probes"]
 # kind: module in `firmware.probes`
 KINDS = {
     "ezo": "ezo",
@@ -56,7 +57,7 @@ class Buses:
 
 
 # quantity: how many numbers the calibration of a digital probe has (`firmware.probes.corrected`)
-CORRECTED = {"ph": 2, "do": 2, "conductivity": 2, "temperature": 1}
+_CORRECTED = {"ph": 2, "do": 2, "conductivity": 2, "temperature": 1}
 
 
 def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger", *, raw: bool = False) -> "list[Probe]":
@@ -81,8 +82,8 @@ def probes(specs: "list[Spec]", buses: Buses, ledger: "Ledger", *, raw: bool = F
             probe: "Probe" = sys.modules[driver].make(spec, buses, ledger)
         except KeyError as error:
             raise ValueError(f"probe {spec['kind']!r} lacks the field {error}")  # noqa: B904 (MicroPython does not chain)
-        if probe.quantity in CORRECTED and not hasattr(probe, "raw"):
-            numbers = ledger.numbers(probe.quantity, CORRECTED[probe.quantity])
+        if probe.quantity in _CORRECTED and not hasattr(probe, "raw"):
+            numbers = ledger.numbers(probe.quantity, _CORRECTED[probe.quantity])
             if numbers or raw:
                 from firmware.probes.corrected import NEUTRAL, Corrected  # noqa: PLC0415
 

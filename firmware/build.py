@@ -24,10 +24,10 @@ SHARED = (
     "water/*.py",
 )
 HOST_ONLY = ("firmware/build.py", "firmware/shorten.py", "firmware/join.py", "firmware/boundaries.py")
-# What is in memory together anyway is one module in the image (`firmware.join`): what all need, what the node and the rescue need of the board, the
-# samples, the node, the rest of the node on a board, the broker. Apart stays what decides whether the rescue starts (`main`, `bootguard`), what is
-# loaded for a while, and what one image has and another has not.
+# What is in memory together anyway is one module in the image (`firmware.join`): what main needs, what node and rescue need, the samples, the node,
+# the rest of the node on a board, the broker, the probes, a technician. Apart stays what is loaded for a while, and what differs between images.
 JOINED = {
+    "firmware.files": ("firmware.files", "firmware.bootguard"),
     "firmware.base": (
         "firmware.stopwatch",
         "firmware.errors",
@@ -35,9 +35,12 @@ JOINED = {
         "firmware.modules",
         "firmware.orders",
         "vuong.contract.topics",
+        "firmware.wifi",
+        "firmware.dialling",
         "firmware.link",
+        "firmware.board",
+        "firmware.sleep",
     ),
-    "firmware.board": ("firmware.wifi", "firmware.dialling", "firmware.sleep", "firmware.board"),
     "firmware.queue": ("vuong.quantities", "firmware.record", "firmware.queue"),
     "firmware.node": (
         "vuong.contract.encode",
@@ -57,6 +60,8 @@ JOINED = {
         "firmware.device",
     ),
     "firmware.mqtt": ("firmware.tls", "firmware.mqtt"),
+    "firmware.assembly": ("firmware.sampling", "firmware.assembly"),
+    "firmware.technician": ("firmware.settling", "firmware.certificate", "firmware.technician"),
 }
 
 

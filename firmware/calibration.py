@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float]
 
+__all__ = ["CalibrationError", "check_settled", "judge"]
 _WORST_SLOPE, _BEST_SLOPE = 85.0, 105.0
 _WORST_OFFSET = 60.0  # mV: more than one pH unit
 

@@ -10,21 +10,30 @@ import builtins
 from collections.abc import Iterable
 
 
-def join(trees: dict[str, ast.Module], groups: dict[str, tuple[str, ...]]) -> None:
-    """Replace the members of each group.
+def join(trees: dict[str, ast.Module], groups: dict[str, tuple[str, ...]], offered: dict[str, set[str]]) -> None:
+    """Replace the members of each group; what no other module takes becomes private, except in modules without ``__all__`` that keep their names.
 
     Parameters
     ----------
     trees : modules by their full names; those of a group are changed into what imports from the whole
-    groups : name of the whole → its members, each after those that it needs to be defined; the last may have the name of the whole
+    groups : name of the whole → its members, each after those that it needs to be defined; one may have the name of the whole
+    offered : module → what its ``__all__`` says; empty where it has none
 
     Raises
     ------
     ValueError
-        if a module does at its top level what cannot be joined, or a name that has to change is also a local one
+        if a module does at its top level what cannot be joined, takes what is not defined, or a name that has to change is also a local one
     """
     whole_of = {member: whole for whole, members in groups.items() for member in members}
-    names = {member: renamed for members in groups.values() for member, renamed in _renamed(trees, members).items()}
+    for members in groups.values():
+        for member in members:
+            _check(member, trees[member])
+    alone = {name: (name,) for name in trees if name not in whole_of}
+    names: dict[str, dict[str, str]] = {}
+    for whole, members in [*groups.items(), *alone.items()]:
+        if whole in members and not offered[whole]:
+            offered = offered | {whole: set(_top(trees[whole]))}
+        names |= _renamed(trees, members, offered)
     for name, tree in trees.items():
         _Resolver(name, whole_of, names).visit(tree)
     for whole, members in groups.items():
@@ -35,7 +44,16 @@ def join(trees: dict[str, ast.Module], groups: dict[str, tuple[str, ...]]) -> No
         trees[whole] = ast.Module(_joined(bodies), [])
 
 
-def _top(name: str, tree: ast.Module) -> list[str]:
+def _check(name: str, tree: ast.Module) -> None:
+    for statement in tree.body:
+        plain = isinstance(
+            statement, ast.Import | ast.ImportFrom | ast.Assign | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        )
+        if not plain and not _is_text(statement):
+            raise ValueError(f"{name}, line {statement.lineno}: only definitions and imports can be joined")
+
+
+def _top(tree: ast.Module) -> list[str]:
     """Return the names that a module defines at its top level."""
     found: list[str] = []
     for statement in tree.body:
@@ -43,8 +61,6 @@ def _top(name: str, tree: ast.Module) -> list[str]:
             found.append(statement.name)
         elif isinstance(statement, ast.Assign):
             found += [node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-        elif not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
-            raise ValueError(f"{name}, line {statement.lineno}: only definitions and imports can be joined")
     return found
 
 
@@ -52,7 +68,7 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...]) -> dict[str, dict[str, str]]:
+def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...], offered: dict[str, set[str]]) -> dict[str, dict[str, str]]:
     """Return member → its name of a thing → the name in the whole, where no two are the same."""
     taken = set(dir(builtins))
     for member in members:
@@ -61,14 +77,18 @@ def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...]) -> dict[str
                 package = node.module if isinstance(node, ast.ImportFrom) else None
                 outside = [alias for alias in node.names if not {package, f"{package}.{alias.name}"} & set(members)]
                 taken |= {alias.asname or alias.name for alias in outside}
+    wanted = _wanted([tree for name, tree in trees.items() if name not in members])
     found: dict[str, dict[str, str]] = {}
     for member in members:
         found[member] = {}
-        for name in _top(member, trees[member]):
+        used = _used(trees[member])
+        local = {name for node in trees[member].body if not isinstance(node, ast.Assign) for name in _bound(node)}
+        for name in _top(trees[member]):
+            # an error's name is told to people
+            hidden = not (name.startswith("_") or name in wanted | offered[member] or name.endswith("Error") or name in local)
             new = name
-            if name in taken and name.startswith("_"):
-                used = taken.union(_used(trees[member]))
-                new = next(f"_{number}" for number in range(1000) if f"_{number}" not in used)
+            if hidden or (name in taken and name.startswith("_")):
+                new = next(f"_{number}" for number in range(1000) if f"_{number}" not in taken.union(used))
             elif name in taken:
                 new = f"{member.rpartition('.')[2]}_{name}"
             found[member][name] = new
@@ -78,6 +98,13 @@ def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...]) -> dict[str
             if isinstance(node, ast.ImportFrom) and node.module in found:  # it can be had from here, too
                 found[member] |= {alias.asname or alias.name: found[node.module][alias.name] for alias in node.names}
     return found
+
+
+def _wanted(trees: list[ast.Module]) -> set[str]:
+    """Return all that modules could take from others."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def _used(tree: ast.Module) -> list[str]:
@@ -144,6 +171,8 @@ class _Resolver(ast.NodeTransformer):
         if not isinstance(node.value, ast.Name) or node.value.id not in self._modules:
             return node
         member = self._modules[node.value.id]
+        if node.attr not in self._all[member]:
+            raise ValueError(f"{self._module}, line {node.lineno}: {member} does not define {node.attr}")
         node.attr = self._all[member][node.attr]
         here = self._whole_of[member] == self._whole_of.get(self._module)
         return ast.Name(node.attr, node.ctx) if here else node

@@ -3,18 +3,19 @@
 What a module means stays; what only people and type checkers need goes, for every name that is used anywhere stays in the node's heap for ever, and
 the table of names doubles when it is full:
 
-- annotations, and what is imported for them;
+- annotations, and what is imported for them (what others are to find in a module that only imports it stands in its ``__all__``);
 - constants (``UPPER_CASE``, one number or text): their values stand where they are used, in other modules too;
 - private names (``_name``) and the names of positional parameters: no other module can know them, so they are the same few names everywhere;
+- functions of shared modules that only others need;
 - the asterisk before keyword-only parameters, whose defaults would need a table each.
 """
 
 import ast
 import re
-import string
 
 from firmware.join import join
 
+SHARED = "vuong."  # the modules that are not the node's alone
 KEPT = ("firmware.version",)  # a constant of theirs is what one image has and another has not
 _UPPER_CASE = re.compile(r"_?[A-Z][A-Z0-9_]*")
 _ON_THE_NODE = "sys.implementation.name == 'micropython'"
@@ -33,14 +34,17 @@ def shorten(sources: dict[str, str], groups: dict[str, tuple[str, ...]]) -> dict
     ValueError
         if one takes a private name from another module, which would no longer be found; as of `join`
     """
-    trees: dict[str, ast.Module] = {}
-    for name, source in sources.items():
-        trees[name] = ast.parse(source)
-        _Bare().visit(trees[name])
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    offered = {name: _offered(tree) for name, tree in trees.items()}
+    for tree in trees.values():
+        _Bare().visit(tree)
     _inline(trees)
+    _drop_unused(trees)
+    for name, tree in trees.items():
+        _Imports(tree, offered[name]).visit(tree)
     for tree in trees.values():
         _Private().visit(tree)
-    join(trees, groups)
+    join(trees, groups, offered)
     called = {node.arg for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.keyword)}
     called |= {
         arg.arg
@@ -52,6 +56,12 @@ def shorten(sources: dict[str, str], groups: dict[str, tuple[str, ...]]) -> dict
     for tree in trees.values():
         _Parameters(called).visit(tree)
     return {name: ast.unparse(ast.fix_missing_locations(tree)) for name, tree in trees.items()}
+
+
+def _offered(tree: ast.Module) -> set[str]:
+    """Return what ``__all__`` says."""
+    told = [node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+    return {str(name) for value in told for name in ast.literal_eval(value)}
 
 
 class _Bare(ast.NodeTransformer):
@@ -158,11 +168,51 @@ class _Inliner(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return self._values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Constant) and node.format_spec is None and node.conversion == -1:
+            return ast.Constant(value=str(node.value.value))
+        return node
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.value, ast.Name) and node.value.id in self._modules:
             return self._found[self._modules[node.value.id]].get(node.attr, node)
         return node
+
+
+def _drop_unused(trees: dict[str, ast.Module]) -> None:
+    """Take the functions out of `SHARED` that the rest of the image never names."""
+    said = [name for tree in trees.values() for node in ast.walk(tree) for name in _says(node)]
+    for module, tree in trees.items():
+        if module.startswith(SHARED):
+            for part in [tree, *(part for part in tree.body if isinstance(part, ast.ClassDef))]:
+                part.body = [
+                    node
+                    for node in part.body
+                    if not isinstance(node, ast.FunctionDef) or node.name in said or node.name.startswith("__")
+                ] or [ast.Pass()]
+
+
+def _says(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute):
+        return [node.attr]
+    return [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+
+
+class _Imports(ast.NodeTransformer):
+    """Takes away imports that nothing is left of but annotations."""
+
+    def __init__(self, tree: ast.Module, offered: set[str]) -> None:
+        self._used = offered | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> ast.AST | None:
+        node.names = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in self._used]
+        return node if node.names else None
+
+    visit_Import = visit_ImportFrom = _import  # noqa: N815
 
 
 # -- names ------------------------------------------------------------------------------------------------------------------------------------
@@ -213,9 +263,11 @@ class _Parameters(ast.NodeTransformer):
             arguments.defaults += [value for value in arguments.kw_defaults if value]
             arguments.kwonlyargs, arguments.kw_defaults = [], []
         self._short = dict(outer)
+        used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
         for argument in [*arguments.posonlyargs, *arguments.args]:
             if argument.arg != "self" and argument.arg not in self._called:
-                self._short.setdefault(argument.arg, "_" + string.ascii_lowercase[len(self._short)])
+                free = (f"_{number}" for number in range(1000) if f"_{number}" not in used.union(self._short.values()))
+                self._short.setdefault(argument.arg, next(free))
             argument.arg = self._short.get(argument.arg, argument.arg)
         body = node.body if isinstance(node.body, list) else [node.body]
         for part in body:

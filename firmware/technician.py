@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
+__all__ = ["Technician", "ask"]
 COMMANDS = ("stay", "probe", "calibrate", "calibrations", "test")
 LONGEST_STAY = 1800
 WATER_FIRST = ("temperature", "conductivity", "salinity")  # what the others are compensated with

@@ -89,7 +89,7 @@ def test_what_the_node_needs_no_name_for_loses_it_and_nothing_else(tmp_path: Pat
     assert run(sources, tmp_path, program) == "6 2.0 of 3 [\"'none'\", 'wide 48', 'narrow 2'] {'a': 3}\n"
     assert run(made, tmp_path, program) == run(sources, tmp_path, program)
     with pytest.raises(ValueError, match="line 1"):
-        shorten({"a": "from firmware.node import _secret\n"}, {})
+        shorten({"a": "from firmware.node import _secret\nROWS = [_secret]\n"}, {})
 
 
 def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
         ),
     }
     made = shorten(sources, {"small.whole": ("small.clock", "small.order", "small.whole")})
-    assert made["small.order"] == "from small.whole import Box as Box, late as late, order_parse as parse"
+    assert made["small.order"] == "from small.whole import Box as Box, _1 as late, order_parse as parse"
     program = "import sys; from small import user; print(user.tell(), 'small.clock' in sys.modules)"
     assert run(sources, tmp_path, program) == "[2, 28, 70, 7, 5, 28, 2, 70] True\n"
     assert run(made, tmp_path, program) == "[2, 28, 70, 7, 5, 28, 2, 70] False\n"
@@ -142,11 +142,15 @@ def test_joined_modules_do_what_they_did_apart(tmp_path: Path) -> None:
     [
         ("print(3)\n", "small.b, line 1: only definitions"),
         ("def parse(late):\n    return late\ndef late():\n    return 3\n", "small.b, parse: late: a name of the module"),
-        ("import json as late\n", "small.a, small.b: one name is imported for two things"),
+        ("def early():\n    return 2\n", "small.c, line 2: small.b does not define late"),
+        ("import json as late\nROWS = [late]\n", "small.a, small.b: one name is imported for two things"),
     ],
-    ids=["does", "hides", "two"],
+    ids=["does", "hides", "lacks", "two"],
 )
 def test_what_cannot_be_joined_is_refused(source: str, reason: str) -> None:
-    first = "import os as late\n" if "import" in source else "def late():\n    return 1\n"
+    first = "import os as late\nSHELF = [late]\n" if "import" in source else "def late():\n    return 1\n"
+    sources = {"small.a": first, "small.b": source}
+    if "def" in source + reason:
+        sources["small.c"] = "from small import a, b\nBOTH = [a.late, b.late]\n"
     with pytest.raises(ValueError, match=reason):
-        shorten({"small.a": first, "small.b": source}, {"small.all": ("small.a", "small.b")})
+        shorten(sources, {"small.all": ("small.a", "small.b")})
