@@ -74,8 +74,8 @@ def _ask(url: str, method: str, path: str, *, missing_is_well: bool = False, **m
     raise Failure("cloud_refused", url=url, problem=detail)
 
 
-def sign_in(workspace: Workspace, url: str, login: str, password: str) -> Cloud:
-    """Sign the laptop in and keep its token.
+def sign_in(workspace: Workspace, url: str, login: str, password: str, code: str | None = None) -> Cloud:
+    """Sign the laptop in, with the code of the second factor for who has one, and keep its token.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def sign_in(workspace: Workspace, url: str, login: str, password: str) -> Cloud:
     if not url.startswith(("https://", "http://")):
         raise WrongCall("cloud_url", value=url)
     base = url.rstrip("/")
-    body = {"login": login, "password": password, "name": "vuong (laptop)"}
+    body = {"login": login, "password": password, "name": "vuong (laptop)"} | ({"code": code} if code else {})
     token = str(_ask(base, "POST", contract.DEVICES, json=body).json()["token"])
     me = _ask(base, "GET", contract.ME, headers={"Authorization": f"Bearer {token}"}).json()
     if "devices" not in me["rights"]:

@@ -122,7 +122,7 @@ FLEET: Final = (
     Command(
         "cloud",
         "provisioning.fleet.cloud",
-        {"--url": {"required": True, "metavar": "URL"}, "--login": {"required": True}, "--password-file": _FILE},
+        {"--url": {"required": True, "metavar": "URL"}, "--login": {"required": True}, "--password-file": _FILE, "--code": {}},
     ),
     Command(
         "gateway",

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyotp
 import pytest
 import structlog
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
-from cloud.accounts import people, secrets
+from cloud.accounts import factors, people, secrets
 from cloud.context import Context
 from cloud.database import connect, migrate
 from cloud.farms.importer import import_farm
@@ -79,6 +80,17 @@ def _provision(fleet: Vuong, node: str, pond: str, *more: object) -> dict[str, A
     done = fleet("node", "provision", node, "--pond", pond, "--gateway", "vuong.local", "--json", *more)
     assert done.code == 0, done.err
     return done.json
+
+
+def test_a_technician_with_a_second_factor_gives_its_code(fleet: Vuong, serve: Serve, engine: Engine, workspace: Path) -> None:
+    seal, now, user = secrets.Seal(b"k" * 32), SystemClock().now(), people.find(engine, "kythuat").id
+    made = pyotp.TOTP(factors.begin(engine, user, seal, now))
+    paper = factors.confirm(engine, user, made.at(int(now)), seal, now) or []
+    with serve() as url:
+        refused = fleet("fleet", "cloud", "--url", url, "--login", "kythuat")
+        assert (refused.code, "second factor" in refused.err) == (1, True)
+        assert not (workspace / "cloud.json").exists()
+        assert fleet("fleet", "cloud", "--url", url, "--login", "kythuat", "--code", paper[0]).code == 0
 
 
 def test_a_node_is_told_at_once_and_taken_out_of_service(fleet: Vuong, serve: Serve, workspace: Path) -> None:
