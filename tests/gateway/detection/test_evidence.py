@@ -38,16 +38,17 @@ def test_an_excursion_needs_the_more_proof_the_more_another_quantity_makes() -> 
 def test_a_run_is_judged_by_the_hour_more_than_by_the_last_hours() -> None:
     """Still nights are usual for this probe; the same run at noon is not, though the night has only just ended."""
     repeats = Repeats()
-    for sample in range(20 * 96 + 6 * 4):
+    for sample in range(20 * 96 + 10 * 4):
         hour = sample // 4 % 24
-        repeats.take(hour, equal=sample % 8 != 0 if hour < 6 else sample % 16 == 0)
+        repeats.take(hour, equal=sample % 8 != 0 if hour < 10 else sample % 16 == 0)
     night, noon = Repeats(), Repeats()
     for other, hour in ((night, 2), (noon, 12)):
         other.restore(repeats.state())
         for equal in (False, *[True] * 12):
             other.take(hour, equal=equal)
     assert noon.lately > 0.5
-    assert noon.stuck > 1.8 * night.stuck
+    assert noon.stuck > 8.0  # nats
+    assert night.stuck < 4.0
 
 
 def test_a_probe_that_never_repeats_itself_is_found_stuck_within_three_hours(bench: Bench) -> None:
