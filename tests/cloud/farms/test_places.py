@@ -80,7 +80,7 @@ def shape(row: Pond | Unit) -> shapely.Geometry | None:
 def compare(engine: Engine) -> None:
     """Compare what a store tells with what shapely tells of all rows."""
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(held=ponds, drawn_units=units, at=spot, other=spot, metres=st.floats(1, 3000), coop=st.sampled_from([None, "coop-a"]))
     def check(
         held: list[Any],
