@@ -8,7 +8,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase
 
@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 def connect(url: str) -> Engine:
-    """Return an engine for a database URL.
+    """Return an engine for a database URL; PostgreSQL on another machine is spoken to by TLS only, where its URL does not say otherwise.
 
     Raises
     ------
@@ -44,6 +44,8 @@ def connect(url: str) -> Engine:
         raise ValueError("the database is not a URL; give sqlite:///path or postgresql://user@host/name") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
+        if not _stays_here(parsed):  # PostgreSQL's own default would speak plain text to whoever says that it has no TLS
+            parsed = parsed.update_query_dict({"sslmode": parsed.query.get("sslmode", "require")})
         return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=8, max_overflow=8)
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ValueError(
@@ -53,6 +55,14 @@ def connect(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _stays_here(url: URL) -> bool:
+    """Return whether what is said to the database never leaves this machine."""
+    given = url.query.get("host", url.host or "")
+    hosts = given.split(",") if isinstance(given, str) else given
+    names = [host.partition(":")[0] if host.count(":") == 1 else host for host in hosts]  # without a port
+    return all(name.startswith(("/", "127.")) or name in {"", "localhost", "::1"} for name in names)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001

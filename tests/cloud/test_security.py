@@ -8,6 +8,8 @@ import io
 import json
 import logging
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,12 +17,13 @@ import httpx
 import pytest
 import structlog
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 
 import cloud
 from cloud.accounts import attempts, people
 from cloud.accounts.tables import User
 from cloud.context import Context
-from cloud.database import migrate
+from cloud.database import connect, migrate
 from cloud.operations.logs import configure
 from tests.cloud.batches import NOW, PASSWORD, TOKENS, batch, packed
 from tests.cloud.conftest import served
@@ -333,3 +336,42 @@ def test_who_was_refused_stands_in_the_log_and_attacks_are_counted(
     assert 'vuong_requests_total{method="POST",route="/sign-in",status="401"} 1.0' in counted
     assert 'vuong_requests_total{method="POST",route="/sign-in",status="429"} 1.0' in counted
     assert 'route="/api/v1/people",status="403"} 1.0' in counted
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("postgresql://vuong@db.example/vuong", "require"),
+        ("postgresql://vuong@/vuong?host=localhost,10.0.0.2&port=5432,5432", "require"),
+        ("postgresql://vuong@/vuong?host=127.0.0.1:5432&host=db2:5432", "require"),
+        ("postgresql://vuong@db.example/vuong?sslmode=verify-full", "verify-full"),
+        ("postgresql://vuong@db.example/vuong?sslmode=disable", "disable"),
+        ("postgresql://vuong@/vuong?host=/run/postgresql", None),
+        ("postgresql://vuong@127.0.0.1/vuong", None),
+        ("postgresql://vuong@/vuong?host=127.0.0.1:1,localhost:2&target_session_attrs=read-write", None),
+        ("postgresql://vuong@/vuong", None),
+    ],
+)
+def test_a_database_on_another_machine_is_spoken_to_by_tls(url: str, mode: str | None) -> None:
+    assert connect(url).url.query.get("sslmode") == mode
+
+
+def test_a_database_that_says_it_has_no_tls_is_told_nothing() -> None:
+    heard = bytearray()
+
+    def without_tls(listener: socket.socket) -> None:  # stands in for who sits between: says no to PostgreSQL's request for TLS
+        peer, _ = listener.accept()
+        with peer:
+            heard.extend(peer.recv(8))
+            peer.sendall(b"N")
+            heard.extend(peer.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=without_tls, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        engine = connect(f"postgresql://vuong:geheim@db.example:{port}/vuong?hostaddr=127.0.0.1")
+        with pytest.raises(OperationalError, match="SSL was required"), engine.connect():
+            pass
+        thread.join(10)
+    assert bytes(heard) == bytes.fromhex("00000008 04d2162f"), "the request for TLS and nothing after it"
