@@ -90,7 +90,7 @@ def _extensions(connection: Connection, now: float) -> Iterator[Finding]:
         return
     version = extension(connection, "postgis")
     if version is None:
-        told = "not in this database: places are found by boxes and in this process, which is right and slower"
+        told = "not in this database: places are found by boxes and in this process, with the same answers"
         yield Finding("postgis", "ok", told, "to use it: CREATE EXTENSION postgis, then vuong cloud migrate")
     elif not shaped(connection):
         yield Finding("postgis", "warning", f"{version}, but the shapes are not there", "run: vuong cloud migrate")
