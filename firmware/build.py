@@ -61,6 +61,7 @@ JOINED = {
     ),
     "firmware.mqtt": ("firmware.tls", "firmware.mqtt"),
     "firmware.assembly": ("firmware.sampling", "firmware.assembly"),
+    "vuong.water": ("vuong.water", "vuong.water.ph"),
     "firmware.technician": ("firmware.settling", "firmware.certificate", "firmware.technician"),
 }
 

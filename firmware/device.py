@@ -107,7 +107,7 @@ class Device:
         try:
             return await self._helper.carry_out(message)
         finally:
-            drop("firmware.calibration", "firmware.settling", "firmware.certificate", *DRIVERS)
+            drop("firmware.calibration", *DRIVERS)
 
     def _update(self, message: "dict[str, Any]") -> None:
         """Note the offer and restart into the rescue, which answers it: an update does not fit into memory beside the node."""

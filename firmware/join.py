@@ -33,9 +33,14 @@ def join(trees: dict[str, ast.Module], groups: dict[str, tuple[str, ...]], offer
     for whole, members in [*groups.items(), *alone.items()]:
         if whole in members and not offered[whole]:
             offered = offered | {whole: set(_top(trees[whole]))}
-        names |= _renamed(trees, members, offered)
+        names |= _renamed(trees, members, offered, alone=whole not in groups)
+    imported: dict[str, _Imported] = {}
+    for members in [*groups.values(), *alone.values()]:
+        taken = {new for member in members for new in names[member].values()}
+        taken = taken.union(*(_used(trees[member]) for member in members))
+        imported |= dict.fromkeys(members, _Imported(taken))
     for name, tree in trees.items():
-        _Resolver(name, whole_of, names).visit(tree)
+        _Resolver(name, whole_of, names, imported[name], offered[name]).visit(tree)
     for whole, members in groups.items():
         bodies = {member: trees[member].body for member in members}
         for member in members:
@@ -68,7 +73,9 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...], offered: dict[str, set[str]]) -> dict[str, dict[str, str]]:
+def _renamed(
+    trees: dict[str, ast.Module], members: tuple[str, ...], offered: dict[str, set[str]], *, alone: bool
+) -> dict[str, dict[str, str]]:
     """Return member → its name of a thing → the name in the whole, where no two are the same."""
     taken = set(dir(builtins))
     for member in members:
@@ -77,7 +84,9 @@ def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...], offered: di
                 package = node.module if isinstance(node, ast.ImportFrom) else None
                 outside = [alias for alias in node.names if not {package, f"{package}.{alias.name}"} & set(members)]
                 taken |= {alias.asname or alias.name for alias in outside}
-    wanted = _wanted([tree for name, tree in trees.items() if name not in members])
+    kept = {name for member in members for name in offered[member]}
+    if alone:
+        kept |= _wanted([tree for name, tree in trees.items() if name not in members])
     found: dict[str, dict[str, str]] = {}
     for member in members:
         found[member] = {}
@@ -85,7 +94,7 @@ def _renamed(trees: dict[str, ast.Module], members: tuple[str, ...], offered: di
         local = {name for node in trees[member].body if not isinstance(node, ast.Assign) for name in _bound(node)}
         for name in _top(trees[member]):
             # an error's name is told to people
-            hidden = not (name.startswith("_") or name in wanted | offered[member] or name.endswith("Error") or name in local)
+            hidden = not (name.startswith("_") or name in kept or name.endswith("Error") or name in local)
             new = name
             if hidden or (name in taken and name.startswith("_")):
                 new = next(f"_{number}" for number in range(1000) if f"_{number}" not in taken.union(used))
@@ -133,11 +142,26 @@ def _joined(bodies: dict[str, list[ast.stmt]]) -> list[ast.stmt]:
     return [*imports.values(), *rest]
 
 
+class _Imported:
+    """The names in one module of what it takes from wholes where it is private."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken, self._names = taken, dict[str, str]()
+
+    def name(self, what: str) -> str:
+        if what not in self._names:
+            self._names[what] = next(f"_{number}" for number in range(1000) if f"_{number}" not in self._taken)
+            self._taken.add(self._names[what])
+        return self._names[what]
+
+
 class _Resolver(ast.NodeTransformer):
     """Has one module take from the whole what it took from a member; a member of the same group has it already."""
 
-    def __init__(self, module: str, whole_of: dict[str, str], names: dict[str, dict[str, str]]) -> None:
-        self._module, self._whole_of, self._all = module, whole_of, names
+    def __init__(
+        self, module: str, whole_of: dict[str, str], names: dict[str, dict[str, str]], imported: _Imported, kept: set[str]
+    ) -> None:
+        self._module, self._whole_of, self._all, self._imported, self._kept = module, whole_of, names, imported, kept
         self._names = {old: new for old, new in names.get(module, {}).items() if old != new}
         self._modules: dict[str, str] = {}
 
@@ -160,6 +184,8 @@ class _Resolver(ast.NodeTransformer):
             else:
                 new = self._all[node.module or ""].get(alias.name, alias.name)
                 if not here:
+                    if new.startswith("_") and node in self._tops and bound not in self._kept | self._local:
+                        self._names[bound] = bound = self._imported.name(f"{whole}.{new}")
                     others.append(ast.ImportFrom(whole, [ast.alias(new, bound if bound != new else None)], 0))
                 elif bound != new:
                     self._names[bound] = new
@@ -194,6 +220,7 @@ class _Resolver(ast.NodeTransformer):
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         self._tops = list(node.body)
+        self._local = {name for part in node.body if not isinstance(part, ast.Assign) for name in _bound(part)}
         return self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> ast.AST:

@@ -23,7 +23,7 @@ async def read(probes: "Iterable[Probe]") -> "tuple[Values, dict[str, float], di
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a mistake in one driver must not stop the other probes)
-            value, unit, status = None, "", "driver: " + repr(error)
+            value, unit, status = None, "", f"driver: {error!r}"
         if name not in QUANTITIES:  # not of the water: `firmware.probes.adc`
             if status == OK and value is not None:
                 installation[name] = round(value, 2)

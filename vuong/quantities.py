@@ -39,7 +39,7 @@ class Quantity:
         self._scale = float(10**digits)
 
     def __repr__(self) -> str:
-        return "Quantity(" + self.name + ")"
+        return f"Quantity({self.name})"
 
     def scaled(self, value: float) -> int:
         """Return `value` as the integer that node and wire carry."""

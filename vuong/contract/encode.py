@@ -29,7 +29,7 @@ def _quantity(name: str) -> Quantity:
     try:
         return QUANTITIES[name]
     except KeyError:
-        raise ValueError("quantity " + repr(name) + " is not in the table of quantities") from None
+        raise ValueError(f"quantity {name!r} is not in the table of quantities") from None
 
 
 def _plan(

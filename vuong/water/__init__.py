@@ -10,4 +10,4 @@ def within(name: str, value: float, low: float, high: float, unit: str) -> None:
         naming the argument, its value and its range; also for NaN
     """
     if not low <= value <= high:
-        raise ValueError(name + " is " + str(value) + " " + unit + "; the formula holds from " + str(low) + " to " + str(high))
+        raise ValueError(f"{name} is {value} {unit}; the formula holds from {low} to {high}")
