@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from itertools import chain
 from typing import Annotated, Any, Final
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
@@ -31,6 +30,7 @@ router = APIRouter(tags=["telemetry"])
 SILENCE: Final = 30
 _DAY = 86_400
 _LATEST_SECOND = 2**40
+_JSON: Final = msgspec.json.Encoder().encode
 # Real seconds between looks of an event stream, and between signs of life.
 _LOOK, _BEAT = 2.0, 15.0
 
@@ -106,7 +106,7 @@ async def post_batch(request: Request, cloud: Cloud, sender: Annotated[Sender, D
 @router.get("/api/v1/latest", response_model=list[LastValue])
 def get_latest(records: Records) -> Response:
     """Return the last value of every quantity of every pond."""
-    parts = (orjson.dumps(some)[1:-1] for some in service.last_values(records))
+    parts = (_JSON(some)[1:-1] for some in service.last_values(records))
     return Response(b"[%s]" % b",".join(part for part in parts if part), media_type="application/json")
 
 
@@ -175,7 +175,7 @@ def get_live(records: Records, cloud: Cloud) -> Live:
 async def get_events(request: Request, cloud: Cloud, asker: Asker) -> StreamingResponse:
     """Stream server-sent events: ``live`` (as `get_live`) and ``readings`` (the last values that are new)."""
 
-    def look(mark: str | None) -> tuple[Live, list[LastValue] | None]:
+    def look(mark: str | None) -> tuple[Live, list[service.Last] | None]:
         """Return what is live, and the last values where they may be others than at `mark`."""
         require_principal(request, cloud)  # one that has signed out meanwhile gets no more
         with ScopedSession(cloud.engine, asker.scope) as session:
@@ -184,17 +184,17 @@ async def get_events(request: Request, cloud: Cloud, asker: Asker) -> StreamingR
 
     async def stream() -> AsyncIterator[str]:
         mark: str | None = None
-        known, quiet = dict[tuple[str, str], LastValue](), 0.0
+        known, quiet = dict[tuple[str, str], service.Last](), 0.0
         while True:
             try:
                 live, values = await run_in_threadpool(look, mark)
             except HTTPException:
                 return
             if values is not None:
-                held = {(value["pond"], value["quantity"]): value for value in values}
+                held = {(value.pond, value.quantity): value for value in values}
                 new = [value for key, value in held.items() if known.get(key) != value]
                 if new and mark is not None:
-                    yield f"event: readings\ndata: {json.dumps(new)}\n\n"
+                    yield f"event: readings\ndata: {_JSON(new).decode()}\n\n"
                 yield f"event: live\ndata: {live.model_dump_json()}\n\n"
                 mark, known, quiet = live.mark, held, 0.0
             else:

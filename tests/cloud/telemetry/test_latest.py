@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from cloud.farms.tables import Node
 from cloud.telemetry import service
 from cloud.telemetry.tables import Latest
 from cloud.tenancy import Scope, ScopedSession
+from vuong.contract.api import LastValue
 from vuong.quantities import QUANTITIES
 
 PONDS = {"ao-a1": "coop-a", "ao-a2": "coop-a", "ao-b1": "coop-b"}
@@ -60,7 +62,7 @@ def test_list_columns_and_ponds_tell_the_newest_of_every_quantity(
     with ScopedSession(engine, Scope.everything() if coop is None else Scope.of(coop)) as session:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(service, "_AT_A_TIME", at_a_time)
-            told = [row for some in service.last_values(session) for row in some]
+            told = [msgspec.to_builtins(row) for some in service.last_values(session) for row in some]
         some = service.latest(session, PONDS)
         columns = orjson.loads(service.latest_columns(session, MEASURED))
     found = {(row["pond"], row["quantity"]): (row["value"], row["time"], row["flag"]) for row in told}
@@ -76,10 +78,14 @@ def test_list_columns_and_ponds_tell_the_newest_of_every_quantity(
     assert sorted(row for row in rows_of if row[3] is not None) == sorted(stored)
 
 
+def test_what_is_sent_is_what_the_contract_says() -> None:
+    assert service.Last.__struct_fields__ == tuple(LastValue.__annotations__)
+
+
 @pytest.mark.parametrize("coop", ["coop-a", "nobody"])
 def test_nothing_measured_is_an_empty_list(engine: Engine, coop: str) -> None:
     store(engine, [("ao-b1", ((5.0, 10, 1), None, None))])
     with ScopedSession(engine, Scope.of(coop)) as session:
-        assert [row for some in service.last_values(session) for row in some] == []
+        assert [msgspec.to_builtins(row) for some in service.last_values(session) for row in some] == []
         assert service.latest(session, PONDS) == {}
         assert orjson.loads(service.latest_columns(session, ["do"])) == {"pond": [], "do": [], "do_time": [], "do_flag": []}
