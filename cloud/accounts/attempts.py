@@ -6,9 +6,11 @@ up to an hour; a day of quiet, or the right password, ends it (OWASP ASVS 2.2.1)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Engine, delete
+from sqlalchemy.exc import IntegrityError
 
 from cloud.accounts.secrets import digest
 from cloud.accounts.tables import Attempt
@@ -67,10 +69,10 @@ def forget_old(engine: Engine, now: float) -> None:
 
 
 def _held(session: ScopedSession, key: str, now: float, window: int) -> Attempt:
-    held = session.get(Attempt, digest(key), with_for_update=True)
-    if held is None:
-        held = Attempt(key=digest(key), count=0, since=int(now), locked_until=0)
-        session.add(held)
-    elif held.since <= now - window and held.locked_until <= now:
+    while (held := session.get(Attempt, digest(key), with_for_update=True)) is None:
+        # Another one may try this key for the first time in the same instant.
+        with suppress(IntegrityError), session.begin_nested():
+            session.add(Attempt(key=digest(key), count=0, since=int(now), locked_until=0))
+    if held.since <= now - window and held.locked_until <= now:
         held.count, held.since = 0, int(now)
     return held
