@@ -96,13 +96,14 @@ class Timekeeper:
         """Return UTC seconds since 1970 as far as they are known; they go on evenly while the wall clock jumps."""
         wall, steady = self._clock.now(), self._monotonic()
         passed = max(0.0, steady - self._at)
-        expected = self._base + passed
+        told, expected = self._base, self._base + passed
         self._at, self._base = steady, expected
         off = wall - expected
         if self._pending:
             return expected
         if abs(off) <= self._step:
-            self._base = wall  # a slow drift is followed; a clock that came back is right again
+            # A slow drift is followed, a clock that came back is right again; where it is behind what was told, time stands until it is not.
+            self._base = max(wall, told)
             self.trusted, self._lost = True, False
         elif self.trusted or steady - self._asked >= ASK_EVERY or abs(off - self.offset) > self._step:
             self._judge(wall, off, steady)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.ingest import UNKNOWN_TIME, Ingest
@@ -92,6 +92,7 @@ def test_a_new_gateway_with_a_lost_clock_begins_at_the_earliest_moment() -> None
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 2 * HOUR), st.integers(-3 * YEAR, 3 * YEAR), st.booleans()), max_size=30))
+@example(steps=[(0, HOUR, True), (0, -HOUR - 1, True)])  # set right again, but for a second
 def test_time_never_runs_backwards_without_a_time_service(steps: list[tuple[int, int, bool]]) -> None:
     machine = Machine()
     keeper = machine.keeper()
